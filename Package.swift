@@ -1,0 +1,63 @@
+// swift-tools-version: 6.1
+// pi-record runs on the board and depends on no Swift package; prof-analyze runs
+// on the workstation and never imports libbpf. They share the trace format only:
+// CTraceRecords (the C header) and TraceContainer.
+import PackageDescription
+
+let package = Package(
+  name: "prof-infer",
+  products: [
+    .executable(name: "pi-record", targets: ["PiRecord"]),
+    .executable(name: "prof-analyze", targets: ["ProfAnalyze"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // The trace format.
+    .target(name: "CTraceRecords", path: "formats/CTraceRecords"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "TraceContainer", dependencies: ["CTraceRecords", "CZstd", "CZlib"]),
+
+    // The recorder.
+    .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .target(name: "CRecorderShim"),
+    .target(name: "CProbeObject"),
+    .target(name: "ProbeSites"),
+    .target(
+      name: "RecorderCore",
+      dependencies: [
+        "CLibBPF", "CRecorderShim", "CProbeObject", "CTraceRecords", "ProbeSites", "TraceContainer",
+      ]),
+    .executableTarget(name: "PiRecord", dependencies: ["RecorderCore", "CRecorderShim"]),
+
+    // The analyzer: bytes, events, model, views.
+    .target(name: "TraceModel"),
+    .target(name: "GGML", dependencies: ["TraceModel"], path: "Sources/Engines/GGML"),
+    .target(
+      name: "TraceImport", dependencies: ["CTraceRecords", "TraceContainer", "TraceModel", "GGML"]),
+    .target(name: "OperatorGraph", dependencies: ["TraceModel"]),
+    .target(name: "Statistics", dependencies: ["TraceModel"]),
+    .target(name: "ChromeTrace", dependencies: ["TraceModel"]),
+    .executableTarget(
+      name: "ProfAnalyze",
+      dependencies: [
+        "TraceImport", "OperatorGraph", "Statistics", "ChromeTrace", "GGML",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .testTarget(
+      name: "TraceContainerTests", dependencies: ["CTraceRecords", "TraceContainer"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "ProbeSitesTests", dependencies: ["ProbeSites"], exclude: ["Fixtures"]),
+    .testTarget(name: "RecorderCoreTests", dependencies: ["RecorderCore"]),
+    .testTarget(name: "GGMLTests", dependencies: ["GGML", "TraceModel"]),
+    .testTarget(
+      name: "TraceImportTests",
+      dependencies: ["TraceImport", "TraceContainer", "TraceModel", "GGML", "CTraceRecords"]),
+    .testTarget(name: "OperatorGraphTests", dependencies: ["OperatorGraph"]),
+    .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
+    .testTarget(name: "ChromeTraceTests", dependencies: ["ChromeTrace"]),
+  ]
+)

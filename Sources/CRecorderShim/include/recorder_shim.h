@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The operating system as pi-record needs it: what Swift cannot import (errno,
+ * variadic functions, macros, fork) or should not depend on (Foundation, the C
+ * library's Swift overlay, which does not exist for Embedded Swift).
+ *
+ * Functions that can fail return -1 (or NULL) and leave the reason in shim_errno().
+ */
+#ifndef RECORDER_SHIM_H
+#define RECORDER_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* arguments and messages */
+int shim_argument_count(void);
+const char *shim_argument(int index);
+const char *shim_environment(const char *name);
+int shim_errno(void);
+void shim_exit(int status) __attribute__((noreturn));
+const char *shim_error_text(int error);
+
+/* files */
+int shim_open_read(const char *path);
+/* Mode 0600; a symbolic link at `path` is refused (ELOOP), an existing file is replaced. */
+int shim_create(const char *path);
+int64_t shim_read(int fd, void *buffer, uint64_t bytes);
+int64_t shim_read_at(int fd, void *buffer, uint64_t bytes, uint64_t offset);
+int64_t shim_write(int fd, const void *buffer, uint64_t bytes);
+int shim_truncate(int fd, uint64_t bytes);
+void shim_close(int fd);
+void shim_unlink(const char *path);
+bool shim_is_terminal(int fd);
+bool shim_is_regular(int fd);
+const void *shim_map_file(int fd, uint64_t *bytes);
+/* Memory that a BPF map and this process share. */
+void *shim_map_shared(int fd, uint64_t bytes);
+void shim_unmap(const void *address, uint64_t bytes);
+/* Inode number, 0 when the file cannot be seen. */
+uint64_t shim_inode(const char *path);
+int64_t shim_read_link(const char *path, char *buffer, uint64_t bytes);
+
+/* directories: calls `each` with every name but "." and ".." */
+int shim_list_directory(const char *path, void *context, void (*each)(void *context, const char *name));
+
+/* time */
+uint64_t shim_clock_monotonic(void);
+int64_t shim_clock_boottime(void);
+int64_t shim_clock_realtime(void);
+void shim_sleep_ns(uint64_t nanoseconds); /* returns early on a signal */
+/* "20260131T235959Z" of a realtime clock value, 16 characters and a NUL */
+void shim_utc_stamp(int64_t realtime_ns, char buffer[17]);
+
+/* this machine and this process */
+const char *shim_kernel_release(void);
+const char *shim_kernel_version(void);
+const char *shim_machine(void);
+const char *shim_hostname(void);
+int shim_cpu_count(void); /* possible CPUs, online or not */
+uint64_t shim_memory_bytes(void);
+uint64_t shim_page_bytes(void);
+uint64_t shim_cpu_time_ns(void); /* user and system time of this process */
+uint64_t shim_peak_resident_bytes(void);
+int shim_random(void *buffer, uint64_t bytes);
+int shim_effective_uid(void);
+int shim_own_pid(void);
+
+/* signals: counts SIGINT and SIGTERM; ignores SIGPIPE */
+void shim_catch_signals(void);
+int shim_signals_caught(void);
+int shim_last_signal(void);
+
+/* processes */
+struct shim_child {
+  int pid;
+  int go;     /* write end: a byte lets the child exec */
+  int failed; /* read end: an int with errno when exec failed, else end of file */
+};
+/* Forks. output_to_stderr: the child's standard output is the recorder's standard error. */
+int shim_prepare(char *const argv[], bool output_to_stderr, struct shim_child *child);
+/* Lets the child exec. 0, or the errno of the exec that failed (the child is reaped then). */
+int shim_release(struct shim_child *child);
+/* 1 and the wait status when it ended, 0 when it runs. */
+int shim_wait(int pid, bool block, int *status);
+int shim_kill(int pid, int signal);
+int shim_pidfd(int pid);
+bool shim_pidfd_ended(int fd);
+extern const int shim_sigstop, shim_sigcont, shim_sigint, shim_sigterm;
+
+#endif

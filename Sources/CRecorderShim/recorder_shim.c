@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "recorder_shim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static int argument_count;
+static char **arguments;
+
+/* glibc hands main's arguments to constructors too; Embedded Swift has no
+ * CommandLine. */
+__attribute__((constructor)) static void keep_arguments(int argc, char **argv) {
+  argument_count = argc;
+  arguments = argv;
+}
+
+int shim_argument_count(void) { return argument_count; }
+const char *shim_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
+const char *shim_environment(const char *name) { return getenv(name); }
+int shim_errno(void) { return errno; }
+const char *shim_error_text(int error) { return strerror(error); }
+
+int shim_open_read(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
+
+int shim_create(const char *path) {
+  return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+int64_t shim_read(int fd, void *buffer, uint64_t bytes) { return read(fd, buffer, bytes); }
+
+int64_t shim_read_at(int fd, void *buffer, uint64_t bytes, uint64_t offset) {
+  return pread(fd, buffer, bytes, (off_t)offset);
+}
+
+int64_t shim_write(int fd, const void *buffer, uint64_t bytes) { return write(fd, buffer, bytes); }
+int shim_truncate(int fd, uint64_t bytes) { return ftruncate(fd, (off_t)bytes); }
+void shim_unlink(const char *path) { unlink(path); }
+void shim_close(int fd) { close(fd); }
+bool shim_is_terminal(int fd) { return isatty(fd); }
+
+bool shim_is_regular(int fd) {
+  struct stat status;
+
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+const void *shim_map_file(int fd, uint64_t *bytes) {
+  struct stat status;
+
+  if (fstat(fd, &status))
+    return NULL;
+  if (!S_ISREG(status.st_mode) || status.st_size <= 0) {
+    errno = EINVAL;
+    return NULL;
+  }
+  void *address = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (address == MAP_FAILED)
+    return NULL;
+  *bytes = (uint64_t)status.st_size;
+  return address;
+}
+
+void *shim_map_shared(int fd, uint64_t bytes) {
+  void *address = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+  return address == MAP_FAILED ? NULL : address;
+}
+
+void shim_unmap(const void *address, uint64_t bytes) { munmap((void *)address, bytes); }
+
+uint64_t shim_inode(const char *path) {
+  struct stat status;
+
+  return stat(path, &status) ? 0 : status.st_ino;
+}
+
+int64_t shim_read_link(const char *path, char *buffer, uint64_t bytes) {
+  return readlink(path, buffer, bytes);
+}
+
+int shim_list_directory(const char *path, void *context, void (*each)(void *context, const char *name)) {
+  DIR *directory = opendir(path);
+  struct dirent *entry;
+
+  if (!directory)
+    return -1;
+  while ((entry = readdir(directory)))
+    if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+      each(context, entry->d_name);
+  closedir(directory);
+  return 0;
+}
+
+static int64_t clock_ns(clockid_t clock) {
+  struct timespec now;
+
+  clock_gettime(clock, &now);
+  return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+uint64_t shim_clock_monotonic(void) { return (uint64_t)clock_ns(CLOCK_MONOTONIC); }
+int64_t shim_clock_boottime(void) { return clock_ns(CLOCK_BOOTTIME); }
+int64_t shim_clock_realtime(void) { return clock_ns(CLOCK_REALTIME); }
+
+void shim_sleep_ns(uint64_t nanoseconds) {
+  struct timespec duration = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
+
+  nanosleep(&duration, NULL);
+}
+
+void shim_utc_stamp(int64_t realtime_ns, char buffer[17]) {
+  time_t seconds = realtime_ns / 1000000000;
+  struct tm utc;
+
+  gmtime_r(&seconds, &utc);
+  strftime(buffer, 17, "%Y%m%dT%H%M%SZ", &utc);
+}
+
+static struct utsname *kernel(void) {
+  static struct utsname names;
+
+  if (!names.sysname[0])
+    uname(&names);
+  return &names;
+}
+
+const char *shim_kernel_release(void) { return kernel()->release; }
+const char *shim_kernel_version(void) { return kernel()->version; }
+const char *shim_machine(void) { return kernel()->machine; }
+const char *shim_hostname(void) { return kernel()->nodename; }
+int shim_cpu_count(void) { return (int)sysconf(_SC_NPROCESSORS_CONF); }
+uint64_t shim_page_bytes(void) { return (uint64_t)sysconf(_SC_PAGESIZE); }
+uint64_t shim_memory_bytes(void) { return (uint64_t)sysconf(_SC_PHYS_PAGES) * shim_page_bytes(); }
+uint64_t shim_cpu_time_ns(void) { return (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
+
+uint64_t shim_peak_resident_bytes(void) {
+  struct rusage usage;
+
+  return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
+}
+
+int shim_random(void *buffer, uint64_t bytes) {
+  return getrandom(buffer, bytes, 0) == (ssize_t)bytes ? 0 : -1;
+}
+
+int shim_effective_uid(void) { return (int)geteuid(); }
+int shim_own_pid(void) { return (int)getpid(); }
+
+static volatile sig_atomic_t caught, last_signal;
+
+static void on_signal(int number) {
+  caught = caught + 1;
+  last_signal = number;
+}
+
+void shim_catch_signals(void) {
+  struct sigaction action = {.sa_handler = on_signal};
+
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  /* A reader of `-o -` that goes away shows as EPIPE, like every other write error. */
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int shim_signals_caught(void) { return caught; }
+int shim_last_signal(void) { return last_signal; }
+
+void shim_exit(int status) { exit(status); }
+
+const int shim_sigstop = SIGSTOP, shim_sigcont = SIGCONT, shim_sigint = SIGINT, shim_sigterm = SIGTERM;
+
+/* The child exists before the probes do, so that its pid can be compiled into the
+ * BPF programs as a constant; it execs when everything is ready. */
+int shim_prepare(char *const argv[], bool output_to_stderr, struct shim_child *child) {
+  int go[2], failed[2];
+
+  if (pipe2(go, O_CLOEXEC))
+    return -1;
+  if (pipe2(failed, O_CLOEXEC)) {
+    close(go[0]);
+    close(go[1]);
+    return -1;
+  }
+  int pid = fork();
+  if (pid < 0) {
+    close(go[0]);
+    close(go[1]);
+    close(failed[0]);
+    close(failed[1]);
+    return -1;
+  }
+  if (pid == 0) {
+    char byte;
+
+    close(go[1]);
+    close(failed[0]);
+    signal(SIGPIPE, SIG_DFL);
+    if (output_to_stderr)
+      dup2(2, 1);
+    /* End of file instead of a byte: the recorder gave up. */
+    if (read(go[0], &byte, 1) != 1)
+      _exit(125);
+    execvp(argv[0], argv);
+    int error = errno;
+    if (write(failed[1], &error, sizeof(error)) != sizeof(error))
+      _exit(125);
+    _exit(error == ENOENT ? 127 : 126);
+  }
+  close(go[0]);
+  close(failed[1]);
+  child->pid = pid;
+  child->go = go[1];
+  child->failed = failed[0];
+  return 0;
+}
+
+int shim_release(struct shim_child *child) {
+  char byte = 1;
+  int error = 0;
+
+  if (write(child->go, &byte, 1) != 1)
+    return errno;
+  close(child->go);
+  while (1) {
+    ssize_t got = read(child->failed, &error, sizeof(error));
+    if (got < 0 && errno == EINTR)
+      continue;
+    close(child->failed);
+    if (got != sizeof(error))
+      return 0;
+    break;
+  }
+  waitpid(child->pid, NULL, 0);
+  return error;
+}
+
+int shim_wait(int pid, bool block, int *status) {
+  int got;
+
+  do
+    got = waitpid(pid, status, block ? 0 : WNOHANG);
+  while (block && got < 0 && errno == EINTR && !caught);
+  return got == pid;
+}
+
+int shim_kill(int pid, int number) { return kill(pid, number); }
+
+int shim_pidfd(int pid) {
+#ifdef SYS_pidfd_open
+  return (int)syscall(SYS_pidfd_open, pid, 0);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+bool shim_pidfd_ended(int fd) {
+  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+  return poll(&poll_fd, 1, 0) == 1;
+}

@@ -1,0 +1,65 @@
+/// JSON text in a byte array: for what is formatted once and written many times.
+struct JSONText {
+  private(set) var bytes: [UInt8] = []
+
+  mutating func raw(_ text: StaticString) {
+    bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  mutating func decimal(_ value: some BinaryInteger) {
+    bytes.append(contentsOf: String(value).utf8)
+  }
+
+  /// A finite number.
+  mutating func number(_ value: Double) {
+    bytes.append(contentsOf: String(value).utf8)
+  }
+
+  /// A quoted string; names come from other people's machines and may hold anything.
+  mutating func string(_ text: String) {
+    raw("\"")
+    contents(text)
+    raw("\"")
+  }
+
+  /// The inside of a quoted string.
+  mutating func contents(_ text: String) {
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""): raw("\\\"")
+      case UInt8(ascii: "\\"): raw("\\\\")
+      case 0x0a: raw("\\n")
+      case 0x09: raw("\\t")
+      // NUL would cut the name in viewers written in C; the other control
+      // characters are legal only when escaped.
+      case 0: raw("\\ufffd")
+      case ..<0x20, 0x7f:
+        raw("\\u00")
+        bytes.append(Self.hexDigit(byte >> 4))
+        bytes.append(Self.hexDigit(byte & 15))
+      default: bytes.append(byte)
+      }
+    }
+  }
+
+  /// An address as a quoted hexadecimal string: JSON numbers lose bits beyond 2^53.
+  mutating func address(_ value: UInt64) {
+    raw("\"0x")
+    bytes.append(contentsOf: String(value, radix: 16).utf8)
+    raw("\"")
+  }
+
+  /// A shape, such as `576×1`, inside of a string. Outer dimensions of one are left out, as in ggml's own output.
+  mutating func shape(_ shape: [Int64]) {
+    var count = shape.count
+    while count > 2, shape[count - 1] == 1 { count -= 1 }
+    for (index, extent) in shape.prefix(count).enumerated() {
+      if index > 0 { raw("×") }
+      decimal(extent)
+    }
+  }
+
+  private static func hexDigit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+  }
+}

@@ -1,0 +1,25 @@
+let helpText = """
+  pi-record [options] -- COMMAND [ARG...]   start COMMAND and record its inference from the first token
+  pi-record [options] --pid PID             attach to a running process; it goes on when recording ends
+
+  Records an unmodified llama.cpp with eBPF: token steps, graphs, operators, MoE routing.
+  Analyse the trace with prof-analyze.
+
+    -o, --output FILE   the trace; - for standard output (COMMAND's own then goes to
+                        standard error)   (COMMAND-YYYYMMDDTHHMMSSZ.pitrace)
+    --level LEVEL       token, graph or op; each includes those before   (op)
+    --no-structure      times only: no tensors, no graph
+    --no-experts        do not read MoE routing
+    --tokens N          stop recording after N token steps
+    --duration S        stop recording after S seconds
+    --buffer MIB        ring buffer, a power of two   (4)
+    --compress LEVEL    zstd level, 1 to 19   (1)
+    --config FILE       options from a file, one 'name = value' a line
+    -q, --quiet         no progress, no summary
+    -v, --verbose       also what the kernel says of the BPF programs
+    --version, -h, --help
+
+  Exit status: COMMAND's own (128 + signal if it died of one); 2 usage; 125 pi-record could not
+  do its work; 126 COMMAND is not executable; 127 COMMAND not found.
+
+  """

@@ -1,0 +1,79 @@
+/// What a probe site tells about the run. The raw value is the word used in a trace's metadata.
+public enum SiteRole: CaseIterable, Sendable {
+  case tokenDecode, tokenDecodeReturn
+  case tokenProcess, tokenProcessReturn
+  case tokenEncode, tokenEncodeReturn
+  case ubatch, ubatchReturn
+  case graph, graphReturn
+  case backendGraph, backendGraphReturn
+  case opBegin, opFused
+  case barrierLoop, barrierFinal
+  case sampleCommon, sampleCommonReturn
+  case sampleLlama, sampleLlamaReturn
+  case warmup
+
+  public var rawValue: String {
+    switch self {
+    case .tokenDecode: "token_decode"
+    case .tokenDecodeReturn: "token_decode_return"
+    case .tokenProcess: "token_process"
+    case .tokenProcessReturn: "token_process_return"
+    case .tokenEncode: "token_encode"
+    case .tokenEncodeReturn: "token_encode_return"
+    case .ubatch: "ubatch"
+    case .ubatchReturn: "ubatch_return"
+    case .graph: "graph"
+    case .graphReturn: "graph_return"
+    case .backendGraph: "backend_graph"
+    case .backendGraphReturn: "backend_graph_return"
+    case .opBegin: "op_begin"
+    case .opFused: "op_fused"
+    case .barrierLoop: "barrier_loop"
+    case .barrierFinal: "barrier_final"
+    case .sampleCommon: "sample_common"
+    case .sampleCommonReturn: "sample_common_return"
+    case .sampleLlama: "sample_llama"
+    case .sampleLlamaReturn: "sample_llama_return"
+    case .warmup: "warmup"
+    }
+  }
+}
+
+public enum ProbeKind: Sendable {
+  /// Fires when the instruction is reached.
+  case entry
+  /// A uretprobe: fires when the function returns. To be placed at the function's first instruction.
+  case functionReturn
+}
+
+/// One instruction to probe.
+public struct Site {
+  public var role: SiteRole
+  public var kind: ProbeKind
+  /// The function that the role is about; the instruction may lie in its caller (class call).
+  public var function: String
+  /// Virtual address in the ELF file.
+  public var address: UInt64
+  public var fileOffset: UInt64
+  /// Readable, e.g. "push %r13".
+  public var instruction: String
+  public var instructionClass: InstructionClass
+  /// Thread CPU time per hit of an empty program; 0 = not measured (aarch64). Entry part only for returns.
+  public var expectedNanoseconds: Int
+}
+
+/// A role that this file should have and for which no site was found.
+public struct MissingSite {
+  public var role: SiteRole
+  public var reason: String
+  /// What the user can do, or what follows from it.
+  public var hint: String
+}
+
+/// The sites of one ELF file. A file with nothing of ggml or llama.cpp gives an empty plan.
+public struct SitePlan {
+  public var sites: [Site] = []
+  public var missing: [MissingSite] = []
+
+  public func sites(_ role: SiteRole) -> [Site] { sites.filter { $0.role == role } }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Statistics
+import TraceImport
+
+struct SummaryCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "summary", abstract: "The page to read first: model, speed, where the time goes, findings.",
+    discussion: """
+      Time to first token is from the start of the first prefill step of a request to the end of its last one;
+      time per token is from the start of a decode step to the start of the next, with sampling. Warm-up steps
+      count nowhere but in their own line.
+      """)
+
+  @OptionGroup var input: TraceArgument
+
+  func run() throws {
+    let trace = try input.open()
+    var run = RunStatistics(workModel: OpenTrace.workModel)
+    let statistics = try trace.read(into: &run)
+    let summary = Summary(run, facts: RecordingFacts(trace, statistics))
+    let output = Output.standard()
+    try output.write(SummaryText(summary).text)
+    try output.close()
+    try trace.finish(statistics)
+  }
+}
+
+extension RecordingFacts {
+  init(_ trace: OpenTrace, _ statistics: ImportStatistics) {
+    self.init()
+    let info = trace.info
+    command = info.metadata.command
+    cpuModel = info.metadata.cpuModel
+    cpuCount = info.metadata.cpus.isEmpty ? nil : info.metadata.cpus.count
+    threadNames = trace.threadNames
+    duration = info.range?.duration
+    recorderTime = info.cost.map { Int64(clamping: $0.cpuNanoseconds) }
+    probeTime = Self.probeTime(info)
+    lostRecords = max(statistics.lostRecords, info.missingRecords)
+    isComplete = info.isComplete
+  }
+
+  /// Hits of each site times what one is expected to cost; nil where the trace lacks either.
+  private static func probeTime(_ info: TraceInfo) -> Int64? {
+    guard !info.siteHits.isEmpty else { return nil }
+    var sum: Int64 = 0
+    for site in info.metadata.sites {
+      guard let hits = info.siteHits[site.index] else { continue }
+      guard let each = site.expectedNanoseconds else { return nil }
+      let (product, overflow) = Int64(clamping: hits).multipliedReportingOverflow(by: Int64(each))
+      if overflow { return nil }
+      sum = sum.addingReportingOverflow(product).partialValue
+    }
+    return sum
+  }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import GGML
+import Statistics
+import TraceImport
+import TraceModel
+
+struct TraceArgument: ParsableArguments {
+  @Argument(help: "A trace written by pi-record; - for standard input.")
+  var trace: String
+
+  /// - Throws: `TraceFileError`.
+  func open() throws -> OpenTrace { try OpenTrace(path: trace) }
+}
+
+struct TableFormatOptions: ParsableArguments {
+  @Flag(
+    help: "CSV (RFC 4180) with a header row; times are integer nanoseconds, sizes bytes, empty: not recorded."
+  )
+  var csv = false
+
+  @Flag(help: "A JSON array with one object per row; null: not recorded.")
+  var json = false
+
+  func validate() throws {
+    if csv && json { throw ValidationError("--csv and --json exclude each other.") }
+  }
+
+  var encoder: any TableEncoder {
+    if csv { return CSVTableEncoder() }
+    if json { return JSONTableEncoder() }
+    return HumanTableEncoder()
+  }
+
+  /// For tables that may be too long to be held in memory.
+  var streamingEncoder: any TableEncoder { csv || json ? encoder : HumanTableEncoder(fixedWidth: 8) }
+
+  /// Writes the whole of a table to standard output.
+  func write<Table: StatisticsTable>(_ table: Table) throws {
+    let output = Output.standard()
+    var encoder = encoder
+    var text: [UInt8] = []
+    encoder.begin(Table.columns, into: &text)
+    for row in table.rows {
+      encoder.row(Table.cells(row), into: &text)
+      if text.count >= 1 << 16 {
+        text.withUnsafeBytes { output.write($0) }
+        text.removeAll(keepingCapacity: true)
+      }
+    }
+    encoder.end(into: &text)
+    text.withUnsafeBytes { output.write($0) }
+    try output.close()
+  }
+}
+
+extension Phase: ExpressibleByArgument {}
+
+struct PhaseOptions: ParsableArguments {
+  @Option(
+    name: .customLong("phase"),
+    help: ArgumentHelp(
+      "Count token steps of this phase; may be repeated. (default: all but warmup)", valueName: "phase"))
+  var selected: [Phase] = []
+
+  var phases: Set<Phase> { selected.isEmpty ? Summary.phases : Set(selected) }
+}
+
+/// A trace with what it says about itself.
+struct OpenTrace {
+  let file: TraceFile
+  let info: TraceInfo
+
+  init(path: String) throws {
+    file = try TraceFile(path: path)
+    info = try TraceInfo(file)
+  }
+
+  var threadNames: [ThreadID: String] {
+    Dictionary(info.threads.map { ($0.thread, $0.name) }) { first, _ in first }
+  }
+
+  /// Reads the events into a visitor.
+  func read<Visitor: RunVisitor>(into visitor: inout Visitor) throws -> ImportStatistics {
+    try importRun(file, info: info, into: &visitor)
+  }
+
+  /// Bytes and floating-point operations of a structure's nodes.
+  static let workModel: WorkModel = { structure in
+    let costs = NodeCosts(structure)
+    return structure.nodes.map { node in
+      let cost = costs.cost(of: node)
+      return OperatorWork(bytes: cost.bytes, flops: cost.flops)
+    }
+  }
+
+  /// Says on standard error what is missing in the results, and exits with status 4 when
+  /// something is. Results are written before.
+  func finish(_ statistics: ImportStatistics) throws {
+    let losses = Losses(info, statistics)
+    for line in losses.lines { complain("\(file.name): \(line)") }
+    if !losses.lines.isEmpty { throw ExitCode(ExitStatus.partial) }
+  }
+}

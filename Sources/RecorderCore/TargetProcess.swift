@@ -1,0 +1,115 @@
+import CRecorderShim
+
+/// The process that is recorded: started by us, or found running.
+final class TargetProcess {
+  let pid: Int32
+  let isChild: Bool
+  private var child = shim_child()
+  private let pidDescriptor: Int32
+  /// The wait status of a child that ended.
+  private(set) var waitStatus: Int32?
+  private(set) var hasEnded = false
+  /// The process and its descendants as far as they were seen.
+  private(set) var family: [Int32]
+
+  /// Forks; the command starts at `release`, when the probes are ready.
+  ///
+  /// - Parameter outputToStandardError: for a trace that goes to standard output, which both would share.
+  init(starting command: [String], outputToStandardError: Bool) throws(RecorderError) {
+    var arguments: [UnsafeMutablePointer<CChar>?] = command.map { argument in
+      let bytes = Array(argument.utf8CString)
+      let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+      copy.initialize(from: bytes, count: bytes.count)
+      return copy
+    }
+    arguments.append(nil)
+    defer { for argument in arguments { argument?.deallocate() } }
+    guard shim_prepare(&arguments, outputToStandardError, &child) == 0 else {
+      throw RecorderError("cannot fork: \(System.lastErrorText)")
+    }
+    pid = child.pid
+    isChild = true
+    pidDescriptor = -1
+    family = [pid]
+  }
+
+  init(attachingTo pid: Int32) throws(RecorderError) {
+    guard shim_kill(pid, 0) == 0 || System.lastError == 1 else {
+      throw RecorderError(
+        "no process \(pid): \(System.lastErrorText)", hints: ["pgrep -a llama lists candidates"])
+    }
+    self.pid = pid
+    isChild = false
+    // Linux 5.3. A pid could be used again by another process, a pidfd cannot.
+    pidDescriptor = shim_pidfd(pid)
+    guard pidDescriptor >= 0 else {
+      throw RecorderError("cannot watch process \(pid): \(System.lastErrorText)")
+    }
+    family = [pid]
+  }
+
+  deinit { if pidDescriptor >= 0 { shim_close(pidDescriptor) } }
+
+  /// Lets the command run.
+  func release(_ name: String) throws(RecorderError) {
+    let error = shim_release(&child)
+    guard error != 0 else { return }
+    hasEnded = true
+    let notFound: Int32 = 2
+    if error == notFound {
+      throw RecorderError(
+        "cannot run \(name): command not found", hints: ["give its path, such as ./\(name)"],
+        exitStatus: RecorderError.notFoundStatus)
+    }
+    throw RecorderError(
+      "cannot run \(name): \(System.text(of: error))", exitStatus: RecorderError.notExecutableStatus)
+  }
+
+  /// Looks whether it has ended.
+  func poll() {
+    if hasEnded { return }
+    if isChild {
+      var status: Int32 = 0
+      if shim_wait(pid, false, &status) == 1 {
+        waitStatus = status
+        hasEnded = true
+      }
+    } else {
+      hasEnded = shim_pidfd_ended(pidDescriptor)
+    }
+  }
+
+  /// Waits for a child to end; returns early on a signal.
+  func wait() {
+    guard isChild, !hasEnded else { return }
+    var status: Int32 = 0
+    if shim_wait(pid, true, &status) == 1 {
+      waitStatus = status
+      hasEnded = true
+    }
+  }
+
+  func signal(_ number: Int32) { if !hasEnded { _ = shim_kill(pid, number) } }
+
+  /// The command's own exit status as a shell gives it: 128 + signal when it died of one.
+  var exitStatus: Int32? {
+    guard let waitStatus else { return nil }
+    let signal = waitStatus & 0x7f
+    return signal == 0 ? (waitStatus >> 8) & 0xff : 128 + signal
+  }
+
+  /// Descendants that were not seen before, with their parents.
+  func newDescendants() -> [(pid: Int32, parent: Int32)] {
+    var found: [(pid: Int32, parent: Int32)] = []
+    var index = 0
+    while index < family.count {
+      let parent = family[index]
+      for process in ProcessMaps.children(of: parent) where !family.contains(process) {
+        family.append(process)
+        found.append((process, parent))
+      }
+      index += 1
+    }
+    return found
+  }
+}

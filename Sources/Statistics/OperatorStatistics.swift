@@ -1,0 +1,246 @@
+import TraceModel
+
+/// Sums of one operator node, or of several together.
+public struct OperatorTotals: Sendable, Equatable {
+  /// Executions, each counted once however many threads took part.
+  public var count: UInt64 = 0
+  /// Of the main thread: from its start to its arrival at the barrier. Nanoseconds, as all here.
+  public var total: Int64 = 0
+  /// The main thread's waits at the barrier behind it.
+  public var barrier: Int64 = 0
+  /// Of all threads together, without their waits.
+  public var allThreads: Int64 = 0
+  public var minimum = Int64.max
+  public var maximum: Int64 = 0
+  /// Executions of which the end is a guess, because records were lost.
+  public var repaired: UInt64 = 0
+
+  public init() {}
+
+  mutating func merge(_ other: OperatorTotals) {
+    count &+= other.count
+    total &+= other.total
+    barrier &+= other.barrier
+    allThreads &+= other.allThreads
+    minimum = min(minimum, other.minimum)
+    maximum = max(maximum, other.maximum)
+    repaired &+= other.repaired
+  }
+}
+
+/// Sums of one thread. Nanoseconds.
+public struct ThreadTotals: Sendable, Equatable {
+  public var operators: Int64 = 0
+  public var barrier: Int64 = 0
+  public var operatorCount: UInt64 = 0
+  /// True when the thread computed a graph (called `ggml_graph_compute`).
+  public var isMain = false
+
+  public init() {}
+
+  mutating func merge(_ other: ThreadTotals) {
+    operators &+= other.operators
+    barrier &+= other.barrier
+    operatorCount &+= other.operatorCount
+    isMain = isMain || other.isMain
+  }
+}
+
+/// Counts operators by node, by operator type and by thread, for each phase.
+///
+/// The phase of a token step is known at its end only, so the spans of an open step wait in a
+/// short list (24 bytes each); one that outgrows it is folded into sums. Memory depends on the
+/// number of different nodes and threads, not on the number of spans.
+public struct OperatorStatistics: RunVisitor {
+  private(set) var catalog: NodeCatalog
+  private(set) var threads: [ThreadID] = []
+  private var indexOfThread: [ThreadID: UInt32] = [:]
+
+  /// By the position of the phase in `Phase.allCases`.
+  private var phases = [PhaseTotals](repeating: PhaseTotals(), count: Phase.allCases.count)
+  /// Wall time of token steps (and of graphs outside of any) per phase.
+  private var wall = [Int64](repeating: 0, count: Phase.allCases.count)
+
+  private var open: [OpenStep] = []
+  private var spare: [[PendingSpan]] = []
+  private static let pendingLimit = 1 << 15
+
+  /// - Parameter workModel: gives bytes and floating-point operations of nodes; without it they
+  ///   count as not recorded.
+  public init(workModel: WorkModel? = nil) {
+    catalog = NodeCatalog(workModel: workModel)
+  }
+
+  public mutating func structure(_ structure: GraphStructure) {
+    catalog.add(structure)
+  }
+
+  public mutating func operatorSpan(_ span: OperatorSpan) {
+    let pending = PendingSpan(
+      duration: max(span.range.duration, 0), barrier: max(span.barrier.duration, 0),
+      slot: catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode),
+      thread: threadIndex(span.thread) << 2 | (span.isMainThread ? 1 : 0) | (span.isRepaired ? 2 : 0))
+    let index = openIndex(of: Int(span.step))
+    open[index].spans.append(pending)
+    if open[index].spans.count >= Self.pendingLimit {
+      open[index].fold(operatorOfSlot: catalog.operatorOfSlot)
+    }
+  }
+
+  public mutating func graphRun(_ run: GraphRun) {
+    if run.step == nil { wall[Self.unknownPhase] &+= max(run.range.duration, 0) }
+  }
+
+  public mutating func tokenStep(_ step: TokenStep) {
+    let phase = Self.index(of: step.phase)
+    wall[phase] &+= max(step.range.duration, 0)
+    guard let index = open.lastIndex(where: { $0.step == step.index }) else { return }
+    var finished = open.remove(at: index)
+    phases[phase].add(finished.spans, operatorOfSlot: catalog.operatorOfSlot)
+    if let folded = finished.folded { phases[phase].merge(folded) }
+    finished.spans.removeAll(keepingCapacity: true)
+    if spare.count < 4 { spare.append(finished.spans) }
+  }
+
+  /// The sums of the phases asked for; spans outside of token steps, and of steps that never
+  /// ended, count as `unknown`.
+  func totals(of selection: Set<Phase>) -> PhaseTotals {
+    var result = PhaseTotals()
+    for phase in Phase.allCases where selection.contains(phase) {
+      result.merge(phases[Self.index(of: phase)])
+    }
+    if selection.contains(.unknown) {
+      for step in open {
+        result.add(step.spans, operatorOfSlot: catalog.operatorOfSlot)
+        if let folded = step.folded { result.merge(folded) }
+      }
+    }
+    return result
+  }
+
+  /// Wall time of the token steps of these phases, in nanoseconds; graphs outside of any step
+  /// count as phase `unknown`.
+  public func wallTime(of selection: Set<Phase>) -> Int64 {
+    Phase.allCases.filter(selection.contains).reduce(0) { $0 &+ wall[Self.index(of: $1)] }
+  }
+
+  private mutating func openIndex(of step: Int) -> Int {
+    if let last = open.last, last.step == step { return open.count - 1 }
+    if let index = open.lastIndex(where: { $0.step == step }) { return index }
+    open.append(OpenStep(step: step, spans: spare.popLast() ?? []))
+    return open.count - 1
+  }
+
+  private mutating func threadIndex(_ id: ThreadID) -> UInt32 {
+    // Spans of threads come interleaved, and there are few: comparing is faster than hashing.
+    for index in 0..<min(threads.count, 16) where threads[index] == id {
+      return UInt32(truncatingIfNeeded: index)
+    }
+    if let index = indexOfThread[id] { return index }
+    let index = UInt32(truncatingIfNeeded: threads.count)
+    threads.append(id)
+    indexOfThread[id] = index
+    return index
+  }
+
+  private static let unknownPhase = index(of: .unknown)
+
+  private static func index(of phase: Phase) -> Int {
+    switch phase {
+    case .prefill: 0
+    case .decode: 1
+    case .draft: 2
+    case .verify: 3
+    case .warmup: 4
+    case .unknown: 5
+    }
+  }
+}
+
+/// A span that waits for the phase of its step.
+struct PendingSpan {
+  var duration: Int64
+  var barrier: Int64
+  var slot: UInt32
+  /// Index of the thread, shifted; bit 0: main thread, bit 1: repaired.
+  var thread: UInt32
+}
+
+private struct OpenStep {
+  var step: Int
+  var spans: [PendingSpan]
+  var folded: PhaseTotals?
+
+  mutating func fold(operatorOfSlot: [UInt32]) {
+    var sums = folded ?? PhaseTotals()
+    folded = nil
+    sums.add(spans, operatorOfSlot: operatorOfSlot)
+    folded = sums
+    spans.removeAll(keepingCapacity: true)
+  }
+}
+
+/// The sums of one phase, or of several merged.
+struct PhaseTotals: Sendable {
+  /// By slot of the catalog.
+  var nodes: [OperatorTotals] = []
+  /// Main-thread durations, by operator number of the catalog.
+  var durations: [QuantileSketch] = []
+  /// By index in the statistics' threads.
+  var threads: [ThreadTotals] = []
+
+  mutating func add(_ spans: [PendingSpan], operatorOfSlot: [UInt32]) {
+    // Grown first, so that the loop over the spans touches the sums in place and nothing else.
+    guard let lastSlot = spans.lazy.map(\.slot).max(), let lastThread = spans.lazy.map(\.thread).max()
+    else { return }
+    grow(&nodes, to: Int(lastSlot), OperatorTotals())
+    grow(&threads, to: Int(lastThread >> 2), ThreadTotals())
+    grow(&durations, to: Int(operatorOfSlot.max() ?? 0), QuantileSketch())
+    nodes.withUnsafeMutableBufferPointer { nodes in
+      threads.withUnsafeMutableBufferPointer { threads in
+        durations.withUnsafeMutableBufferPointer { durations in
+          for span in spans {
+            Self.add(
+              span, &nodes[Int(span.slot)], &threads[Int(span.thread >> 2)],
+              &durations[Int(operatorOfSlot[Int(span.slot)])])
+          }
+        }
+      }
+    }
+  }
+
+  @inline(__always)
+  private static func add(
+    _ span: PendingSpan, _ node: inout OperatorTotals, _ thread: inout ThreadTotals,
+    _ durations: inout QuantileSketch
+  ) {
+    thread.operators &+= span.duration
+    thread.barrier &+= span.barrier
+    thread.operatorCount &+= 1
+    node.allThreads &+= span.duration
+    guard span.thread & 1 != 0 else { return }
+    thread.isMain = true
+    node.count &+= 1
+    node.total &+= span.duration
+    node.barrier &+= span.barrier
+    node.minimum = min(node.minimum, span.duration)
+    node.maximum = max(node.maximum, span.duration)
+    if span.thread & 2 != 0 { node.repaired &+= 1 }
+    durations.add(span.duration)
+  }
+
+  mutating func merge(_ other: PhaseTotals) {
+    grow(&nodes, to: other.nodes.count - 1, OperatorTotals())
+    grow(&durations, to: other.durations.count - 1, QuantileSketch())
+    grow(&threads, to: other.threads.count - 1, ThreadTotals())
+    for index in other.nodes.indices { nodes[index].merge(other.nodes[index]) }
+    for index in other.durations.indices { durations[index].merge(other.durations[index]) }
+    for index in other.threads.indices { threads[index].merge(other.threads[index]) }
+  }
+}
+
+private func grow<T>(_ array: inout [T], to index: Int, _ value: T) {
+  if index >= array.count {
+    array.append(contentsOf: repeatElement(value, count: index + 1 - array.count))
+  }
+}

@@ -1,0 +1,52 @@
+import TraceModel
+
+/// Everything that `Summary` is made of, collected in one pass.
+public struct RunStatistics: RunVisitor {
+  public private(set) var operators: OperatorStatistics
+  public private(set) var steps = StepStatistics()
+  public private(set) var models = ModelStatistics()
+  /// Expert activations seen, and those of which the recorder cut the row.
+  public private(set) var expertActivations = 0
+  public private(set) var cutExpertActivations = 0
+  /// Intervals with lost records.
+  public private(set) var lossGaps = 0
+  /// Largest number of threads that a graph was computed with; 0 where none told.
+  public private(set) var graphThreads = 0
+
+  /// - Parameter workModel: see `OperatorStatistics`.
+  public init(workModel: WorkModel? = nil) {
+    operators = OperatorStatistics(workModel: workModel)
+  }
+
+  public mutating func structure(_ structure: GraphStructure) {
+    operators.structure(structure)
+    models.structure(structure)
+  }
+
+  public mutating func operatorSpan(_ span: OperatorSpan) {
+    operators.operatorSpan(span)
+    steps.operatorSpan(span)
+  }
+
+  public mutating func graphRun(_ run: GraphRun) {
+    operators.graphRun(run)
+    steps.graphRun(run)
+    models.graphRun(run)
+    graphThreads = max(graphThreads, run.threadCount)
+  }
+
+  public mutating func gap(_ gap: GapSpan) { steps.gap(gap) }
+
+  public mutating func experts(_ activation: ExpertActivation) {
+    expertActivations += 1
+    if !activation.isComplete { cutExpertActivations += 1 }
+  }
+
+  public mutating func lossGap(_ gap: LossGap) { lossGaps += 1 }
+
+  public mutating func tokenStep(_ step: TokenStep) {
+    operators.tokenStep(step)
+    steps.tokenStep(step)
+    models.tokenStep(step)
+  }
+}

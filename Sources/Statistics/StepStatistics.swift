@@ -1,0 +1,99 @@
+import TraceModel
+
+/// Where the time of one token step went, on the thread that computes its graphs. Nanoseconds.
+public struct StepTime: Sendable, Equatable {
+  public var operators: Int64 = 0
+  public var barrier: Int64 = 0
+  /// Wall time of the outermost graphs.
+  public var graphs: Int64 = 0
+  public var setup: Int64 = 0
+  public var betweenGraphs: Int64 = 0
+  public var finish: Int64 = 0
+  public var graphOverhead: Int64 = 0
+  /// After the step, up to the next one: in samplers.
+  public var sampling: Int64 = 0
+  /// After the step, up to the next one: in neither sampler nor engine.
+  public var outside: Int64 = 0
+
+  public init() {}
+
+  /// Inside the step under a name. At a level without operators a graph is one block.
+  public var accounted: Int64 {
+    let insideGraphs = operators == 0 && barrier == 0 ? graphs : operators &+ barrier &+ graphOverhead
+    return insideGraphs &+ setup &+ betweenGraphs &+ finish
+  }
+}
+
+/// Collects the token steps of a run with the time inside and behind each.
+///
+/// Memory grows with the number of token steps (about 250 bytes each).
+public struct StepStatistics: RunVisitor {
+  /// In order of their end.
+  public private(set) var steps: [TokenStep] = []
+  private var times: [Int: StepTime] = [:]
+  /// Time of the step that spans come for; written back when another one's come.
+  private var current: (step: Int, time: StepTime)?
+  /// Ends of the graphs counted last, to tell an outer graph from those inside it.
+  private var graphsOfStep: [Int: [TimeRange]] = [:]
+
+  public init() {}
+
+  /// The time of a step by its index; zeros where nothing was recorded in it.
+  public func time(ofStep index: Int) -> StepTime {
+    if let current, current.step == index { return current.time }
+    return times[index] ?? StepTime()
+  }
+
+  public mutating func operatorSpan(_ span: OperatorSpan) {
+    guard span.isMainThread, span.step >= 0 else { return }
+    select(Int(span.step))
+    current?.time.operators &+= max(span.range.duration, 0)
+    current?.time.barrier &+= max(span.barrier.duration, 0)
+  }
+
+  public mutating func gap(_ gap: GapSpan) {
+    guard let step = gap.step else { return }
+    select(step)
+    let duration = max(gap.range.duration, 0)
+    switch gap.kind {
+    case .setup: current?.time.setup &+= duration
+    case .betweenGraphs: current?.time.betweenGraphs &+= duration
+    case .finish: current?.time.finish &+= duration
+    case .graphOverhead: current?.time.graphOverhead &+= duration
+    case .sampling: current?.time.sampling &+= duration
+    case .outsideEngine: current?.time.outside &+= duration
+    }
+  }
+
+  public mutating func graphRun(_ run: GraphRun) {
+    guard let step = run.step else { return }
+    select(step)
+    // A backend's graph encloses the CPU graph that computes it and ends after it: the outer
+    // one replaces those inside.
+    var ranges = graphsOfStep[step] ?? []
+    while let inner = ranges.last, inner.start >= run.range.start, inner.end <= run.range.end {
+      current?.time.graphs &-= max(inner.duration, 0)
+      ranges.removeLast()
+    }
+    if !ranges.contains(where: { $0.start <= run.range.start && run.range.end <= $0.end }) {
+      current?.time.graphs &+= max(run.range.duration, 0)
+      // Only the last few can still turn out to be inside of an outer one.
+      if ranges.count >= 64 { ranges.removeFirst() }
+      ranges.append(run.range)
+    }
+    graphsOfStep[step] = ranges
+  }
+
+  public mutating func tokenStep(_ step: TokenStep) {
+    steps.append(step)
+    graphsOfStep[step.index] = nil
+  }
+
+  private mutating func select(_ step: Int) {
+    if let current {
+      if current.step == step { return }
+      times[current.step] = current.time
+    }
+    current = (step, times[step] ?? StepTime())
+  }
+}

@@ -1,0 +1,181 @@
+import TraceModel
+
+/// Facts about a recording that do not come from its events; nil where the trace does not tell.
+public struct RecordingFacts: Sendable {
+  public var command: [String] = []
+  public var cpuModel: String?
+  public var cpuCount: Int?
+  public var threadNames: [ThreadID: String] = [:]
+  /// From the first to the last record, nanoseconds.
+  public var duration: Int64?
+  /// CPU time of the recorder, nanoseconds.
+  public var recorderTime: Int64?
+  /// Expected time of all probe hits in the target's threads, nanoseconds.
+  public var probeTime: Int64?
+  public var lostRecords: UInt64 = 0
+  /// False when the trace was cut short.
+  public var isComplete = true
+
+  public init() {}
+}
+
+/// The page to read first: how fast a run was and where its time went.
+public struct Summary: Sendable {
+  /// Where the wall time of the steps of one phase went, on the main thread. Nanoseconds.
+  public struct PhaseTime: Sendable {
+    public var phase: Phase
+    public var steps: Int
+    /// nil where one of the steps did not tell.
+    public var tokens: Int?
+    public var wall: Int64
+    /// Sums over the steps.
+    public var time: StepTime
+    /// Smallest accounted share of a step, and the step.
+    public var worstAccounted: (share: Double, step: Int)?
+
+    /// Of the wall time, under a name; nil without wall time.
+    public var accounted: Double? { wall > 0 ? Double(time.accounted) / Double(wall) : nil }
+    /// Nanoseconds without a name.
+    public var unaccounted: Int64 { wall &- time.accounted }
+  }
+
+  /// Time of an operator type, with its share of the two phases that matter most.
+  public struct OperatorShare: Sendable {
+    public var row: OperatorTable.Row
+    public var prefillShare: Double?
+    public var decodeShare: Double?
+  }
+
+  /// Main-thread operator time of a part of the model.
+  public struct PartShare: Sendable {
+    public var part: ModelPart
+    public var total: Int64
+    public var share: Double?
+    public var prefillShare: Double?
+    public var decodeShare: Double?
+  }
+
+  public struct Coverage: Sendable {
+    /// Mean over the steps that have one, and the smallest; nil without structure or operators.
+    public var mean: Double?
+    public var worst: (share: Double, step: Int)?
+    /// Operators of which the end is a guess.
+    public var repaired: UInt64 = 0
+    public var incompleteSteps = 0
+    public var lossGaps = 0
+    public var cutExpertActivations = 0
+  }
+
+  /// Steps counted in operators, parts, threads and wall time: all but warm-up.
+  public static let phases = Set(Phase.allCases).subtracting([.warmup])
+
+  public var facts: RecordingFacts
+  public var models: [ModelShape]
+  public var speed: Speed
+  /// Phases that occurred, warm-up too, in the order of `Phase`.
+  public var phaseTimes: [PhaseTime]
+  public var operators: [OperatorShare]
+  public var parts: [PartShare]
+  public var threads: [ThreadTable.Row]
+  public var wallTime: Int64
+  public var graphThreads: Int
+  public var expertActivations: Int
+  public var coverage: Coverage
+  public var hasGraphs: Bool
+  public var hasOperators: Bool
+  public var findings: [Finding] = []
+
+  public init(_ statistics: RunStatistics, facts: RecordingFacts) {
+    self.facts = facts
+    let steps = statistics.steps.steps
+    models = statistics.models.models
+    speed = Speed(steps: steps)
+    phaseTimes = Phase.allCases.compactMap { Self.phaseTime($0, statistics.steps) }
+
+    let all = OperatorTable(statistics.operators, phases: Self.phases)
+    let prefill = OperatorTable(statistics.operators, phases: [.prefill])
+    let decode = OperatorTable(statistics.operators, phases: [.decode])
+    wallTime = all.wallTime
+    func share(_ row: OperatorTable.Row, _ table: OperatorTable) -> Double? {
+      guard table.wallTime > 0 else { return nil }
+      return table.rows.first { $0.op == row.op && $0.type == row.type }?.share ?? 0
+    }
+    operators = all.rows.map {
+      OperatorShare(row: $0, prefillShare: share($0, prefill), decodeShare: share($0, decode))
+    }
+    parts = Self.parts(statistics.operators)
+    threads = ThreadTable(statistics.operators, phases: Self.phases, names: facts.threadNames).rows
+    graphThreads = statistics.graphThreads
+    expertActivations = statistics.expertActivations
+    hasGraphs = steps.contains { $0.graphCount > 0 }
+    hasOperators = !all.rows.isEmpty || steps.contains { $0.operatorCount > 0 }
+
+    coverage = Coverage()
+    coverage.lossGaps = statistics.lossGaps
+    coverage.cutExpertActivations = statistics.cutExpertActivations
+    coverage.incompleteSteps = steps.count { !$0.isComplete }
+    coverage.repaired = all.rows.reduce(0) { $0 &+ $1.totals.repaired }
+    let covered = steps.compactMap { step in step.coverage.map { (share: $0, step: step.index) } }
+    if !covered.isEmpty {
+      coverage.mean = covered.reduce(0) { $0 + $1.share } / Double(covered.count)
+      coverage.worst = covered.min { ($0.share, $0.step) < ($1.share, $1.step) }
+    }
+    findings = Finding.all(self)
+  }
+
+  private static func phaseTime(_ phase: Phase, _ statistics: StepStatistics) -> PhaseTime? {
+    let steps = statistics.steps.filter { $0.phase == phase }
+    guard !steps.isEmpty else { return nil }
+    var result = PhaseTime(phase: phase, steps: steps.count, tokens: 0, wall: 0, time: StepTime())
+    for step in steps {
+      let time = statistics.time(ofStep: step.index)
+      let wall = max(step.range.duration, 0)
+      result.wall &+= wall
+      result.time.add(time)
+      if let sum = result.tokens, let count = step.tokenCount {
+        result.tokens = sum &+ count
+      } else {
+        result.tokens = nil
+      }
+      if wall > 0, step.isComplete {
+        let share = Double(time.accounted) / Double(wall)
+        if share < result.worstAccounted?.share ?? .infinity { result.worstAccounted = (share, step.index) }
+      }
+    }
+    return result
+  }
+
+  private static func parts(_ statistics: OperatorStatistics) -> [PartShare] {
+    func sums(_ phases: Set<Phase>) -> [ModelPart: Int64] {
+      var result: [ModelPart: Int64] = [:]
+      for (slot, node) in statistics.totals(of: phases).nodes.enumerated() where node.count > 0 {
+        result[statistics.catalog.entries[slot].part, default: 0] &+= node.total
+      }
+      return result
+    }
+    let (all, prefill, decode) = (sums(phases), sums([.prefill]), sums([.decode]))
+    func share(_ sums: [ModelPart: Int64], _ part: ModelPart, _ phases: Set<Phase>) -> Double? {
+      let wall = statistics.wallTime(of: phases)
+      return wall > 0 ? Double(sums[part] ?? 0) / Double(wall) : nil
+    }
+    return all.keys.map { part in
+      PartShare(
+        part: part, total: all[part] ?? 0, share: share(all, part, phases),
+        prefillShare: share(prefill, part, [.prefill]), decodeShare: share(decode, part, [.decode]))
+    }.sorted { ($1.total, $0.part.rawValue) < ($0.total, $1.part.rawValue) }
+  }
+}
+
+extension StepTime {
+  mutating func add(_ other: StepTime) {
+    operators &+= other.operators
+    barrier &+= other.barrier
+    graphs &+= other.graphs
+    setup &+= other.setup
+    betweenGraphs &+= other.betweenGraphs
+    finish &+= other.finish
+    graphOverhead &+= other.graphOverhead
+    sampling &+= other.sampling
+    outside &+= other.outside
+  }
+}

@@ -1,0 +1,58 @@
+import TraceModel
+
+/// One row per token step.
+public struct TokenTable: StatisticsTable, Sendable {
+  public struct Row: Sendable {
+    public var step: TokenStep
+    public var time: StepTime
+    /// False in a recording without graphs (level `token`) or without operators (level
+    /// `graph`): what those columns would say was not recorded.
+    public var hasGraphs: Bool
+    public var hasOperators: Bool
+  }
+
+  /// In order of start.
+  public var rows: [Row]
+
+  public init(_ statistics: StepStatistics) {
+    let hasGraphs = statistics.steps.contains { $0.graphCount > 0 }
+    let hasOperators = statistics.steps.contains { $0.operatorCount > 0 }
+    rows = statistics.steps.map {
+      Row(
+        step: $0, time: statistics.time(ofStep: $0.index), hasGraphs: hasGraphs, hasOperators: hasOperators)
+    }
+    rows.sort { $0.step.index < $1.step.index }
+  }
+
+  public static let columns = [
+    Column("step"), Column("phase", isText: true), Column("start_ns", "start", .nanoseconds, isShown: false),
+    Column("duration_ns", "duration", .nanoseconds), Column("n_tokens", "tokens"),
+    Column("n_graphs", "graphs"), Column("n_ops", "operators"), Column("coverage", "coverage", .share),
+    // Additions to the interface. The times are those of the main thread.
+    Column("position"), Column("operators_ns", "in operators", .nanoseconds),
+    Column("barrier_ns", "in barriers", .nanoseconds), Column("setup_ns", "setup", .nanoseconds),
+    Column("finish_ns", "finish", .nanoseconds), Column("sampling_ns", "then sampling", .nanoseconds),
+    Column("outside_ns", "then outside", .nanoseconds),
+    Column("accounted", "accounted", .share), Column("context", isText: true, isShown: false),
+    Column("tid", isShown: false), Column("complete", isText: true),
+  ]
+
+  public static func cells(_ row: Row) -> [Cell] {
+    let step = row.step
+    let time = row.time
+    let duration = max(step.range.duration, 0)
+    func graphs(_ value: Int64) -> Cell { row.hasGraphs ? .integer(value) : .missing }
+    func operators(_ value: Int64) -> Cell { row.hasOperators ? .integer(value) : .missing }
+    let accounted =
+      row.hasGraphs && duration > 0 ? Cell.decimal(Double(time.accounted) / Double(duration)) : .missing
+    return [
+      .integer(Int64(step.index)), .text(step.phase.rawValue), Cell(step.range.start.nanoseconds),
+      .integer(duration), Cell(step.tokenCount), graphs(Int64(step.graphCount)),
+      operators(Int64(step.operatorCount)), Cell(step.coverage), Cell(step.position),
+      operators(time.operators), operators(time.barrier), graphs(time.setup), graphs(time.finish),
+      .integer(time.sampling), .integer(time.outside), accounted,
+      .text("0x" + String(step.context, radix: 16)), .integer(Int64(step.thread.rawValue)),
+      .text(step.isComplete ? "yes" : "no"),
+    ]
+  }
+}

@@ -1,0 +1,59 @@
+/// `value` with a fixed number of decimals (at most 9), `-` where it is no finite number.
+public func formatDecimal(_ value: Double, digits: Int) -> String {
+  guard value.isFinite else { return "-" }
+  let digits = min(max(digits, 0), 9)
+  var scale: Double = 1
+  for _ in 0..<digits { scale *= 10 }
+  let scaled = value.magnitude * scale
+  // Beyond this a Double has no such decimals.
+  guard scaled < 9e15 else { return String(Int64(max(-0x1p62, min(value, 0x1p62)))) }
+  let rounded = UInt64(scaled + 0.5)
+  let whole = rounded / UInt64(scale)
+  let sign = value < 0 && rounded > 0 ? "-" : ""
+  guard digits > 0 else { return sign + String(whole) }
+  let fraction = String(rounded % UInt64(scale))
+  return sign + String(whole) + "." + String(repeating: "0", count: digits - fraction.count) + fraction
+}
+
+/// Four digits and a unit: `41.23 ms`.
+///
+/// - Parameter aligned: makes every unit two letters wide, so that a column of durations lines up.
+public func formatDuration(_ nanoseconds: Int64, aligned: Bool = false) -> String {
+  let value = Double(nanoseconds)
+  return switch value.magnitude {
+  case ..<999.5: "\(nanoseconds) ns"
+  case ..<999.95e3: fourDigits(value / 1e3) + " µs"
+  case ..<999.95e6: fourDigits(value / 1e6) + " ms"
+  default: fourDigits(value / 1e9) + (aligned ? "  s" : " s")
+  }
+}
+
+/// Bytes in B, KiB, MiB or GiB.
+public func formatBytes(_ bytes: Int64) -> String {
+  let value = Double(bytes)
+  return switch value.magnitude {
+  case ..<1024: "\(bytes) B"
+  case ..<1_048_576: fourDigits(value / 1024) + " KiB"
+  case ..<1_073_741_824: fourDigits(value / 1_048_576) + " MiB"
+  default: fourDigits(value / 1_073_741_824) + " GiB"
+  }
+}
+
+/// `1 record`, `2 records`.
+public func formatCount<Number: BinaryInteger>(_ number: Number, _ noun: String) -> String {
+  "\(number) \(noun)\(number == 1 ? "" : "s")"
+}
+
+/// A ratio as per cent with one decimal.
+public func formatShare(_ ratio: Double) -> String {
+  formatDecimal(ratio * 100, digits: 1) + " %"
+}
+
+private func fourDigits(_ value: Double) -> String {
+  switch value.magnitude {
+  case ..<9.9995: formatDecimal(value, digits: 3)
+  case ..<99.995: formatDecimal(value, digits: 2)
+  case ..<999.95: formatDecimal(value, digits: 1)
+  default: formatDecimal(value, digits: 0)
+  }
+}

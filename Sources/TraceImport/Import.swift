@@ -1,0 +1,93 @@
+import CTraceRecords
+import TraceContainer
+import TraceModel
+
+/// Reads a trace once from begin to end and hands its run to a visitor.
+///
+/// Memory depends on the graphs and on the size of one chunk, not on the length of the trace. Damage, losses and
+/// records that make no sense are counted in the result and passed over; what can be vouched for is handed on.
+///
+/// - Parameter info: of the same trace, if it was read already.
+/// - Throws: `TraceFileError` when the file header is wrong.
+public func importRun(
+  _ trace: TraceFile, info: TraceInfo? = nil, into visitor: inout some RunVisitor
+) throws(TraceFileError) -> ImportStatistics {
+  let info = if let info { info } else { try TraceInfo(trace) }
+  var builder = RunBuilder(RunContext(info))
+  var merger = RecordMerger()
+  var reader = try trace.reader()
+  var sequences = SequenceAccount()
+  var damage: [Damage] = []
+  var buffer: [UInt8] = []
+  var nextNumber: UInt32 = 0
+  var wasLossy = false
+  while let chunk = reader.next(&damage) {
+    var isLossy = chunk.number != nextNumber
+    if isLossy {
+      builder.oddities.count(.missingChunk, Int(clamping: Int64(chunk.number) - Int64(nextNumber)))
+    }
+    nextNumber = chunk.number &+ 1
+    guard chunk.kind.holdsRecords else { continue }
+    for range in chunk.cpus where sequences.add(range) { isLossy = true }
+    let groups: [RecordGroup]
+    do {
+      groups = try reader.decode(chunk, into: &buffer)
+    } catch {
+      damage.append(
+        Damage(offset: error.offset, skippedBytes: UInt64(chunk.storedBytes), description: error.description))
+      wasLossy = true
+      continue
+    }
+    builder.isNearLoss = isLossy || wasLossy
+    wasLossy = isLossy
+    buffer.withUnsafeBytes { bytes in
+      let limit = merger.add(groups, in: bytes, &builder.oddities)
+      merger.drain(upTo: limit, into: &builder)
+    }
+    builder.losses.endBatch(&builder.output)
+    builder.output.handOver(to: &visitor)
+  }
+  merger.drain(upTo: .max, into: &builder)
+  builder.finish()
+  for cpu in info.cpus {
+    let seen = sequences.cpus[cpu.cpu]?.numbersGiven ?? 0
+    let tail = cpu.records &+ cpu.missing
+    if tail > seen {
+      builder.losses.addTail(cpu: cpu.cpu, lost: tail - seen, end: builder.context.end, &builder.output)
+    }
+  }
+  builder.output.handOver(to: &visitor)
+  return builder.result(merger, damage, info)
+}
+
+extension RunContext {
+  init(_ info: TraceInfo) {
+    self.init()
+    names = info.metadata.operatorNames
+    layout = info.metadata.tensorLayout
+    hasSteps = info.count(RecordType.tokenBegin) > 0
+    hasGraphs = info.count(RecordType.graphBegin) > 0
+    hasOperators = info.count(RecordType.operatorBegin) + info.count(RecordType.operatorFused) > 0
+    hasBarriers = info.count(RecordType.barrier) > 0
+    hasSamples = info.count(RecordType.sampleBegin) > 0
+    end = info.range?.end.nanoseconds ?? 0
+  }
+}
+
+extension RunBuilder {
+  consuming func result(_ merger: borrowing RecordMerger, _ damage: [Damage], _ info: TraceInfo)
+    -> ImportStatistics
+  {
+    var result = statistics
+    result.distinctStructures = structures.distinctCount
+    result.carriedRecords = merger.carriedRecords
+    result.lostRecords = losses.lost
+    result.damage = damage
+    result.warnings = info.warnings
+    result.oddities = oddities
+    result.oddities[.holdBackOverflow] += merger.overflows
+    result.oddities[.repeatedSequence] += losses.repeated
+    result.oddities[.damagedChunk] += damage.count
+    return result
+  }
+}

@@ -1,0 +1,218 @@
+import CTraceRecords
+import GGML
+import TraceModel
+
+/// What the trace as a whole tells, known before the first event is read.
+struct RunContext {
+  var names = OperatorNames()
+  var layout: TensorLayout? = .current
+  /// Whether records of these kinds occur at all: at a lower level of recording they do not.
+  var hasSteps = false
+  var hasGraphs = false
+  var hasOperators = false
+  var hasBarriers = false
+  var hasSamples = false
+  /// Last time of the target's records.
+  var end: UInt64 = 0
+}
+
+/// The state machine from ordered records to spans: one state per thread, per running graph, per caller.
+///
+/// Nothing here trusts a record: every begin may lack its end and every reference may be garbage.
+struct RunBuilder: ~Copyable {
+  static let maxThreads = 1 << 16
+  static let maxRuns = 64
+  static let maxCallers = 1 << 12
+  /// Later than any machine's uptime: no clock says this.
+  static let maxTime: UInt64 = 1 << 60
+  static let nobody = TraceTime(nanoseconds: 0)
+
+  let context: RunContext
+  var output = Output()
+  var statistics = ImportStatistics()
+  var oddities = OddityCounts()
+  /// True while records near the current ones are missing: only then an irregular order means a loss.
+  var isNearLoss = false
+
+  var threads: UnsafeMutablePointer<ThreadState>
+  var threadCount = 0
+  private var threadCapacity = 64
+  /// Thread index plus one by hash of the tid, 0 for empty.
+  private var threadTable: UnsafeMutablePointer<Int32>
+  private var threadMask = 255
+  private var recentTID: UInt32 = 0
+  private var recentThread = -1
+
+  let runs: UnsafeMutablePointer<RunSlot>
+  var activeRuns: [Int32] = []
+  var callers: [Caller] = []
+  var structures: StructureStore
+  var losses = LossTracker()
+  /// When the current record's thread was last heard of before it: the end of what has lost its own.
+  var previousTime: UInt64 = 0
+  var nextStep = 0
+  var nextGraph = 0
+
+  init(_ context: RunContext) {
+    self.context = context
+    structures = StructureStore(names: context.names, layout: context.layout)
+    threads = .allocate(capacity: threadCapacity)
+    threadTable = .allocate(capacity: 256)
+    threadTable.initialize(repeating: 0, count: 256)
+    runs = .allocate(capacity: Self.maxRuns)
+    runs.initialize(repeating: RunSlot(), count: Self.maxRuns)
+  }
+
+  deinit {
+    threads.deallocate()
+    threadTable.deallocate()
+    runs.deinitialize(count: Self.maxRuns)
+    runs.deallocate()
+  }
+
+  /// Takes the next record of the target. Records must come in order of time, as far as that is possible.
+  @inline(__always)
+  mutating func process(_ record: RecordView) {
+    let time = record.time
+    statistics.records &+= 1
+    guard time < Self.maxTime else {
+      oddities.count(.impossibleTime)
+      return
+    }
+    losses.note(record, time)
+    let thread = threadIndex(record.tid)
+    guard thread >= 0 else { return }
+    let before = threads[thread].lastTime
+    if time < before {
+      oddities.count(.timeReversed)
+    } else {
+      threads[thread].lastTime = time
+    }
+    let now = threads[thread].lastTime
+    switch record.type {
+    case RecordType.operatorBegin:
+      beginOperator(thread, now, record.ref, last: record.ref)
+    case RecordType.barrier:
+      barrier(thread, now, isFinal: record.flags == UInt8(PI_BARRIER_FINAL.rawValue))
+    case RecordType.operatorFused:
+      guard let fused = record.read(pi_op_fused.self) else { return oddities.count(.shortRecord) }
+      beginOperator(thread, now, record.ref, last: fused.last_ref)
+    default:
+      previousTime = before
+      processRare(record, thread, now)
+    }
+  }
+
+  private mutating func processRare(_ record: RecordView, _ thread: Int, _ now: UInt64) {
+    switch record.type {
+    case RecordType.tokenBegin:
+      guard let begin = record.read(pi_token_begin.self) else { return oddities.count(.shortRecord) }
+      beginToken(thread, now, api: record.flags, tokens: Self.tokens(record.ref), context: begin.context)
+    case RecordType.tokenEnd: endToken(thread, now, api: record.flags)
+    case RecordType.ubatchBegin:
+      guard let begin = record.read(pi_ubatch_begin.self) else { return oddities.count(.shortRecord) }
+      beginUbatch(
+        thread, now, tokens: Self.tokens(record.ref) ?? 0, context: begin.context,
+        position: begin.position < 0 ? nil : Int(begin.position))
+    case RecordType.ubatchEnd: endUbatch(thread, now)
+    case RecordType.graphBegin:
+      guard let begin = record.read(pi_graph_begin.self) else { return oddities.count(.shortRecord) }
+      beginGraph(thread, now, begin)
+    case RecordType.graphEnd: endGraph(thread, now, kind: record.flags)
+    case RecordType.structureBegin, RecordType.nodeList, RecordType.tensor, RecordType.structureEnd:
+      walk(record, thread)
+    case RecordType.experts: experts(record, thread)
+    case RecordType.sampleBegin: beginSample(thread, now, sampler: record.flags)
+    case RecordType.sampleEnd: endSample(thread, now, sampler: record.flags)
+    case RecordType.warmup:
+      if let caller = callerIndex(thread) { callers[caller].isWarmingUp = record.ref != 0 }
+    default: oddities.count(.unknownRecordType)
+    }
+  }
+
+  /// A token count, nil for the recorder's "unknown" and for what no batch can hold.
+  private static func tokens(_ ref: UInt32) -> Int? { ref < 1 << 28 ? Int(ref) : nil }
+
+  /// Ends whatever is still open. Nothing may be processed afterwards.
+  mutating func finish() {
+    for caller in callers.indices {
+      let thread = Int(callers[caller].thread)
+      let now = threads[thread].lastTime
+      if callers[caller].walk != nil { oddities.count(.unendedWalk) }
+      if !callers[caller].samplers.isEmpty { oddities.count(.unendedSample) }
+      abandonGraphs(caller, now)
+      if callers[caller].step != nil {
+        oddities.count(.unendedToken)
+        closeStep(caller, now, isComplete: false)
+      }
+      flushHeld(caller)
+    }
+    for thread in 0..<threadCount { abandonOperator(thread) }
+    losses.finish(&output, end: context.end)
+  }
+
+  // MARK: Threads
+
+  /// Index of the thread's state; -1 when there are more than can be followed.
+  @inline(__always)
+  private mutating func threadIndex(_ tid: UInt32) -> Int {
+    if tid == recentTID, recentThread >= 0 { return recentThread }
+    var slot = Self.hash(tid) & threadMask
+    while threadTable[slot] != 0 {
+      let thread = Int(threadTable[slot]) - 1
+      if threads[thread].tid == tid {
+        recentTID = tid
+        recentThread = thread
+        return thread
+      }
+      slot = (slot + 1) & threadMask
+    }
+    return addThread(tid)
+  }
+
+  private static func hash(_ tid: UInt32) -> Int { Int((tid &* 0x9e37_79b1) >> 8) }
+
+  private mutating func addThread(_ tid: UInt32) -> Int {
+    guard threadCount < Self.maxThreads else {
+      oddities.count(.tooMany)
+      return -1
+    }
+    if threadCount == threadCapacity { growThreads() }
+    threads[threadCount] = ThreadState(tid: tid)
+    threadCount += 1
+    insert(tid, threadCount)
+    return threadCount - 1
+  }
+
+  private func insert(_ tid: UInt32, _ value: Int) {
+    var slot = Self.hash(tid) & threadMask
+    while threadTable[slot] != 0 { slot = (slot + 1) & threadMask }
+    threadTable[slot] = Int32(value)
+  }
+
+  private mutating func growThreads() {
+    let larger = UnsafeMutablePointer<ThreadState>.allocate(capacity: threadCapacity * 2)
+    larger.update(from: threads, count: threadCount)
+    threads.deallocate()
+    threads = larger
+    threadCapacity *= 2
+    threadTable.deallocate()
+    let size = threadCapacity * 4
+    threadTable = .allocate(capacity: size)
+    threadTable.initialize(repeating: 0, count: size)
+    threadMask = size - 1
+    for thread in 0..<threadCount { insert(threads[thread].tid, thread + 1) }
+  }
+
+  /// The caller's state of a thread, created on its first call; nil when there are too many.
+  mutating func callerIndex(_ thread: Int) -> Int? {
+    if threads[thread].caller >= 0 { return Int(threads[thread].caller) }
+    guard callers.count < Self.maxCallers else {
+      oddities.count(.tooMany)
+      return nil
+    }
+    threads[thread].caller = Int32(callers.count)
+    callers.append(Caller(thread: Int32(thread)))
+    return callers.count - 1
+  }
+}

@@ -1,0 +1,29 @@
+"""Fixtures of the end-to-end tests: what must be there before anything can be recorded, and folders."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import commands
+
+
+def pytest_configure(config):
+    missing = [path for path in (commands.PI_RECORD, commands.PROF_ANALYZE) if not path.exists()]
+    if missing:
+        pytest.exit(f"{', '.join(map(str, missing))}: not built (tools/build builds them)", 2)
+    if os.geteuid() != 0:
+        pytest.exit("recording needs root: run tools/test as root, or with sudo installed", 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prerequisites():
+    for tool in ("make-models", "targets/build-shim"):
+        subprocess.run([commands.ROOT / "tools" / tool], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory) -> pathlib.Path:
+    """A folder for the files of the whole run."""
+    return tmp_path_factory.mktemp("traces")

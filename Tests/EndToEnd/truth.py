@@ -1,0 +1,107 @@
+"""What the counting shim saw: the target's own steps, graphs, operators and experts."""
+
+import json
+import os
+import pathlib
+from dataclasses import dataclass, field
+
+import commands
+
+
+@dataclass
+class Graph:
+    nodes: list[dict]
+    others: list[dict]
+
+    def operator(self, item: int | list[int]) -> tuple[str, str]:
+        """(operator, node name) of an entry of a compute's node list; a fused pair is named by its last node."""
+        members = [item] if isinstance(item, int) else item
+        names = [self.nodes[index]["description"] for index in members]
+        return "+".join(names), self.nodes[members[-1]]["name"]
+
+    def edges(self) -> list[tuple]:
+        """Per node: its name, operator, shape, and its sources as (kind, what): see `resolve`."""
+        return edges(self.nodes, self.others, "description")
+
+
+@dataclass
+class Compute:
+    graph: Graph
+    n_threads: int
+    # Per thread (ith 0 first): the operators in order.
+    operators: list[list[tuple[str, str]]]
+
+
+@dataclass
+class Step:
+    function: str
+    result: int
+    micro_batches: list[int] = field(default_factory=list)
+    computes: list[Compute] = field(default_factory=list)
+    # (row, layer, slot, expert), each once. Rows are the tokens of the step in order, but in the last layer
+    # only those with logits.
+    experts: set[tuple[int, int, int, int]] = field(default_factory=set)
+
+    @property
+    def n_tokens(self) -> int:
+        return sum(self.micro_batches)
+
+    def operators(self, thread: int) -> list[tuple[str, str]]:
+        return [operator for compute in self.computes for operator in compute.operators[thread]]
+
+
+def edges(nodes: list[dict], others: list[dict], op_key: str) -> list[tuple]:
+    """A graph without its addresses, so that graphs of two runs can be compared.
+
+    Names repeat and can be empty, so a source that is a node is told by its index, any other by its name.
+    """
+    known = {other["address"]: ("constant", other["name"]) for other in others}
+    known |= {node["address"]: ("node", index) for index, node in enumerate(nodes)}
+    return [
+        (
+            node["name"],
+            node[op_key],
+            node["type"],
+            tuple(node["shape"]),
+            tuple(known[source] if source else None for source in node["sources"]),
+        )
+        for node in nodes
+    ]
+
+
+def read(path: pathlib.Path) -> list[Step]:
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    graphs = {line["graph"]: Graph(line["nodes"], line["others"]) for line in lines if line["kind"] == "graph"}
+    ends = {line["step"]: line for line in lines if line["kind"] == "step"}
+    steps = {number: Step(end["function"], end["result"]) for number, end in ends.items()}
+    outside = [line for line in lines if line.get("step", 0) < 0]
+    assert not outside, f"the target computed outside of any token step: {outside[:3]}"
+    for line in lines:
+        if line["kind"] == "ubatch":
+            steps[line["step"]].micro_batches.append(line["n_tokens"])
+        elif line["kind"] == "compute":
+            graph = graphs[line["graph"]]
+            threads = sorted(line["threads"], key=lambda thread: thread["ith"])
+            assert [thread["ith"] for thread in threads] == list(range(line["n_threads"]))
+            operators = [[graph.operator(item) for item in thread["nodes"]] for thread in threads]
+            steps[line["step"]].computes.append(Compute(graph, line["n_threads"], operators))
+        elif line["kind"] == "experts":
+            step = steps[line["step"]]
+            before = sum(step.micro_batches[:-1])
+            name, _, layer = line["ids"].rpartition("-")
+            assert name == "ffn_moe_topk", line["ids"]
+            for index, row in enumerate(line["rows"]):
+                for slot, expert in enumerate(row):
+                    step.experts.add((before + index, int(layer), slot, expert))
+    return [steps[number] for number in sorted(steps)]
+
+
+def variables(output: pathlib.Path) -> dict[str, str]:
+    """The environment variables that make a process count into `output`."""
+    return {"LD_PRELOAD": str(commands.SHIM), "COUNTING_SHIM_OUTPUT": str(output)}
+
+
+def count(workload: commands.Workload, output: pathlib.Path) -> tuple[list[Step], dict]:
+    """Runs a workload with the shim: its steps, and what the driver said."""
+    said = commands.expect(commands.run(*workload.command(), env=os.environ | variables(output)), 0).stdout
+    return read(output), json.loads(said)

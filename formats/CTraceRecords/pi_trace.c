@@ -1,0 +1,1 @@
+#include "pi_trace.h" /* the target is its header; SwiftPM wants a source file */

@@ -1,0 +1,184 @@
+"""Writes tiny but real GGUF models with random weights, the same bytes on every machine.
+
+    make_models.py DIR [MODEL...]
+
+A model that is there already is left alone. They say nothing sensible; they exist because their graphs are
+those of real architectures (grouped-query attention, RoPE, SwiGLU, mixture of experts) and take milliseconds
+a token.
+"""
+
+import argparse
+import itertools
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+from gguf import GGUFWriter, GGMLQuantizationType, LlamaFileType, TokenType, quants
+
+VOCABULARY = 2048
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+FILE_TYPE = {
+    GGMLQuantizationType.F16: LlamaFileType.MOSTLY_F16,
+    GGMLQuantizationType.Q4_0: LlamaFileType.MOSTLY_Q4_0,
+    GGMLQuantizationType.Q8_0: LlamaFileType.MOSTLY_Q8_0,
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    architecture: str
+    quantization: GGMLQuantizationType
+    layers: int
+    embedding: int = 256
+    heads: int = 8
+    kv_heads: int = 4
+    feed_forward: int = 704
+    experts: int = 0
+    experts_used: int = 0
+    expert_feed_forward: int = 64
+
+    @property
+    def head_size(self) -> int:
+        return self.embedding // self.heads
+
+
+SHAPES = {
+    "dense-q4_0": Shape("llama", GGMLQuantizationType.Q4_0, layers=6),
+    "dense-q8_0": Shape("llama", GGMLQuantizationType.Q8_0, layers=6),
+    "moe-q4_0": Shape("qwen3moe", GGMLQuantizationType.Q4_0, layers=12, experts=32, experts_used=4),
+}
+
+
+def vocabulary() -> tuple[list[bytes], list[float], list[int]]:
+    """A SentencePiece vocabulary: control tokens, all bytes, letters, syllables, and words of syllables."""
+    tokens = [b"<unk>", b"<s>", b"</s>"]
+    types = [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL]
+    tokens += [b"<0x%02X>" % byte for byte in range(256)]
+    types += [TokenType.BYTE] * 256
+    space = "▁"
+    letters = [chr(code) for code in range(33, 127)]
+    syllables = ["".join(pair) for pair in itertools.product("bdfgklmnprstvw", "aeiou")]
+    words = ("".join(parts) for n in (2, 3) for parts in itertools.product(syllables, repeat=n))
+    pieces = itertools.chain(
+        [space], letters, syllables, (space + s for s in syllables), (space + w for w in words)
+    )
+    missing = VOCABULARY - len(tokens)
+    tokens += [piece.encode() for piece in itertools.islice(pieces, missing)]
+    types += [TokenType.NORMAL] * missing
+    scores = [-float(rank) if kind == TokenType.NORMAL else 0.0 for rank, kind in enumerate(types)]
+    return tokens, scores, [int(kind) for kind in types]
+
+
+class ModelWriter:
+    def __init__(self, path: pathlib.Path, name: str, shape: Shape):
+        self.shape = shape
+        self.writer = GGUFWriter(path, shape.architecture)
+        # Weights must not depend on the quantization, nor on the order of tensors: one generator a tensor.
+        self.seed = shape.layers * 1000 + shape.experts
+        self.writer.add_name(name)
+        self.writer.add_file_type(FILE_TYPE[shape.quantization])
+        self._hyperparameters()
+        self._tokenizer()
+
+    def _hyperparameters(self) -> None:
+        w, s = self.writer, self.shape
+        w.add_context_length(4096)
+        w.add_embedding_length(s.embedding)
+        w.add_block_count(s.layers)
+        w.add_head_count(s.heads)
+        w.add_head_count_kv(s.kv_heads)
+        w.add_feed_forward_length(s.feed_forward)
+        w.add_layer_norm_rms_eps(1e-5)
+        w.add_rope_freq_base(10000.0)
+        w.add_rope_dimension_count(s.head_size)
+        w.add_key_length(s.head_size)
+        w.add_value_length(s.head_size)
+        w.add_vocab_size(VOCABULARY)
+        if s.experts:
+            w.add_expert_count(s.experts)
+            w.add_expert_used_count(s.experts_used)
+            w.add_expert_feed_forward_length(s.expert_feed_forward)
+
+    def _tokenizer(self) -> None:
+        tokens, scores, types = vocabulary()
+        w = self.writer
+        w.add_tokenizer_model("llama")
+        w.add_tokenizer_pre("default")
+        w.add_token_list(tokens)
+        w.add_token_scores(scores)
+        w.add_token_types(types)
+        w.add_unk_token_id(0)
+        w.add_bos_token_id(1)
+        w.add_eos_token_id(2)
+        w.add_add_bos_token(True)
+        w.add_add_eos_token(False)
+        w.add_chat_template(CHAT_TEMPLATE)
+
+    def ones(self, name: str, count: int) -> None:
+        self.writer.add_tensor(name, np.ones(count, dtype=np.float32))
+
+    def random(self, name: str, *shape: int, scale: float | None = None, plain: bool = False) -> None:
+        random = np.random.default_rng([self.seed, *name.encode()])
+        values = random.standard_normal(shape, dtype=np.float32) * np.float32(scale or shape[-1] ** -0.5)
+        if plain:
+            self.writer.add_tensor(name, values)
+        else:
+            kind = self.shape.quantization
+            self.writer.add_tensor(name, quants.quantize(values, kind), raw_dtype=kind)
+
+    def write(self) -> None:
+        s = self.shape
+        query, key_value = s.heads * s.head_size, s.kv_heads * s.head_size
+        self.random("token_embd.weight", VOCABULARY, s.embedding, scale=1.0)
+        self.ones("output_norm.weight", s.embedding)
+        self.random("output.weight", VOCABULARY, s.embedding, scale=0.15)
+        for layer in range(s.layers):
+            block = f"blk.{layer}."
+            self.ones(block + "attn_norm.weight", s.embedding)
+            self.random(block + "attn_q.weight", query, s.embedding)
+            self.random(block + "attn_k.weight", key_value, s.embedding)
+            self.random(block + "attn_v.weight", key_value, s.embedding)
+            self.random(block + "attn_output.weight", s.embedding, query)
+            if s.architecture == "qwen3moe":
+                self.ones(block + "attn_q_norm.weight", s.head_size)
+                self.ones(block + "attn_k_norm.weight", s.head_size)
+            self.ones(block + "ffn_norm.weight", s.embedding)
+            if s.experts:
+                f = s.expert_feed_forward
+                self.random(block + "ffn_gate_inp.weight", s.experts, s.embedding, plain=True)
+                self.random(block + "ffn_gate_exps.weight", s.experts, f, s.embedding)
+                self.random(block + "ffn_up_exps.weight", s.experts, f, s.embedding)
+                self.random(block + "ffn_down_exps.weight", s.experts, s.embedding, f)
+            else:
+                self.random(block + "ffn_gate.weight", s.feed_forward, s.embedding)
+                self.random(block + "ffn_up.weight", s.feed_forward, s.embedding)
+                self.random(block + "ffn_down.weight", s.embedding, s.feed_forward)
+        self.writer.write_header_to_file()
+        self.writer.write_kv_data_to_file()
+        self.writer.write_tensors_to_file()
+        self.writer.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of: {', '.join(SHAPES)} (default: all)")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.models) - set(SHAPES))
+    if unknown:
+        parser.error(f"no model is named {', '.join(unknown)}; there are: {', '.join(SHAPES)}")
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    for name in arguments.models or SHAPES:
+        path = arguments.directory / f"{name}.gguf"
+        if not path.exists():
+            unfinished = path.with_suffix(".unfinished")
+            ModelWriter(unfinished, name, SHAPES[name]).write()
+            unfinished.rename(path)
+        print(path, flush=True)
+
+
+if __name__ == "__main__":
+    main()
