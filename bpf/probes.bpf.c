@@ -6,6 +6,7 @@
  * Compile with -mcpu=v2: with clang's default the 5.10 kernels of many boards
  * refuse the object ("BPF_STX uses reserved fields").
  */
+#include "follow.bpf.h"
 #include "token.bpf.h"
 #include "graph.bpf.h"
 #include "operator.bpf.h"

@@ -13,14 +13,17 @@ static __always_inline int token_begin(pi_u8 api, pi_u32 n_tokens, pi_u64 contex
   record->context = context;
   record->argument = argument;
   submit(record);
+  __sync_fetch_and_add(&state.token_begins, 1);
   return 0;
 }
 
-/* Stopping in the kernel makes --tokens exact: user space would be a drain late. */
+/* Stopping in the kernel makes --tokens exact: user space would be a drain late. The
+ * end of a step whose begin came before the probes is not counted. */
 static __always_inline int token_end(pi_u8 api, pi_u32 result) {
   emit(PI_RECORD_TOKEN_END, api, result);
   if (settings.token_limit && is_followed(bpf_get_current_pid_tgid())) {
-    state.token_steps++;
+    if (state.token_steps < state.token_begins)
+      __sync_fetch_and_add(&state.token_steps, 1);
     if (state.token_steps >= settings.token_limit)
       state.stopped = 1;
   }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -212,6 +213,8 @@ int shim_prepare(char *const argv[], bool output_to_stderr, struct shim_child *c
     close(go[1]);
     close(failed[0]);
     signal(SIGPIPE, SIG_DFL);
+    /* A recorder that is killed must not leave its command halted. */
+    prctl(PR_SET_PDEATHSIG, SIGCONT);
     if (output_to_stderr)
       dup2(2, 1);
     /* End of file instead of a byte: the recorder gave up. */

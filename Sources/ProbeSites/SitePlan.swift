@@ -1,4 +1,7 @@
 /// What a probe site tells about the run. The raw value is the word used in a trace's metadata.
+///
+/// In order from the outside of a token step to its inside, begins before ends: probes are attached in
+/// the reverse order.
 public enum SiteRole: CaseIterable, Sendable {
   case tokenDecode, tokenDecodeReturn
   case tokenProcess, tokenProcessReturn

@@ -31,10 +31,12 @@ final class EngineProbes {
 
   /// Looks at the files that the process has mapped since the last call.
   ///
-  /// - Parameter stop: stops the process while probes are put in, so that no token passes meanwhile.
+  /// - Parameters:
+  ///   - isHalted: the process is known to have mapped something, and does not run.
+  ///   - stop: stops the process while probes are put in, so that no token passes meanwhile.
   /// - Returns: the metadata of what was found, nil when nothing was.
-  func examine(_ pid: Int32, stop: Bool) throws(RecorderError) -> JSONWriter? {
-    guard hasMappedMore(pid), let libraries = ProcessMaps.libraries(of: pid) else { return nil }
+  func examine(_ pid: Int32, isHalted: Bool, stop: Bool) throws(RecorderError) -> JSONWriter? {
+    guard hasMappedMore(pid) || isHalted, let libraries = ProcessMaps.libraries(of: pid) else { return nil }
     var found: [Found] = []
     var isStopped = false
     defer { if isStopped { _ = shim_kill(pid, shim_sigcont) } }
@@ -56,13 +58,8 @@ final class EngineProbes {
           describe(entry.library, entry.elf, index: firstLibrary + offset, pid: pid, to: &json)
         }
       }
-      for (offset, entry) in found.enumerated() {
-        for site in entry.plan.sites where failure == nil {
-          do throws(RecorderError) {
-            try object.attach(site, path: entry.path, pid: pid)
-            attached.append(Attached(site: site, library: firstLibrary + offset))
-          } catch { failure = error }
-        }
+      do throws(RecorderError) { try attach(found, firstLibrary: firstLibrary, pid: pid) } catch {
+        failure = error
       }
       libraryCount += found.count
       json.array("sites") { json in
@@ -84,6 +81,19 @@ final class EngineProbes {
     }
     if let failure { throw failure }
     return json
+  }
+
+  /// From the inside of a token step out, ends before begins: a step whose begin is recorded is then recorded
+  /// whole, although the target goes on meanwhile.
+  private func attach(_ found: [Found], firstLibrary: Int, pid: Int32) throws(RecorderError) {
+    for role in SiteRole.allCases.reversed() {
+      for (offset, entry) in found.enumerated() {
+        for site in entry.plan.sites(role) {
+          try object.attach(site, path: entry.path, pid: pid)
+          attached.append(Attached(site: site, library: firstLibrary + offset))
+        }
+      }
+    }
   }
 
   /// Whether the process has mapped or unmapped anything since the last call. Reading a process's maps takes

@@ -7,16 +7,23 @@ import ProbeSites
 final class ProbeObject {
   private let object: OpaquePointer
   private var links: [OpaquePointer] = []
+  private var haltLinks: [OpaquePointer] = []
   private let counters: Int32
   private let followed: Int32
+  private let halted: Int32
   private let possibleCPUs: Int
   let events: Int32
   /// Shared with the running programs.
   let state: UnsafeMutablePointer<probe_state>
 
-  /// Opens the embedded object, switches off the programs that `roles` does not name, and loads it.
-  init(settings: probe_settings, roles: [SiteRole], bufferBytes: UInt32, showLog: Bool) throws(RecorderError)
-  {
+  /// Opens the embedded object, switches off the programs that are not needed, and loads it.
+  ///
+  /// - Parameters:
+  ///   - roles: the sites that will be attached.
+  ///   - canHalt: whether `haltOnMapping` will be asked for.
+  init(
+    settings: probe_settings, roles: [SiteRole], canHalt: Bool, bufferBytes: UInt32, showLog: Bool
+  ) throws(RecorderError) {
     if !showLog { libbpf_set_print(nil) }
     var options = bpf_object_open_opts()
     options.sz = MemoryLayout<bpf_object_open_opts>.size
@@ -24,14 +31,17 @@ final class ProbeObject {
       throw RecorderError("cannot open the BPF programs inside pi-record: \(System.lastErrorText)")
     }
     self.object = object
-    for role in SiteRole.allCases where !roles.contains(role) {
-      if let program = bpf_object__find_program_by_name(object, role.rawValue) {
+    var unused = SiteRole.allCases.filter { !roles.contains($0) }.map { $0.rawValue }
+    if !canHalt { unused += Self.haltPrograms.map { $0.name } }
+    for name in unused {
+      if let program = bpf_object__find_program_by_name(object, name) {
         bpf_program__set_autoload(program, false)
       }
     }
     guard let ring = bpf_object__find_map_by_name(object, "events"),
       let counterMap = bpf_object__find_map_by_name(object, "counters"),
       let followedMap = bpf_object__find_map_by_name(object, "followed"),
+      let haltedMap = bpf_object__find_map_by_name(object, "halted"),
       let rodata = bpf_object__find_map_by_name(object, ".rodata"),
       let data = bpf_object__find_map_by_name(object, ".data")
     else {
@@ -48,6 +58,7 @@ final class ProbeObject {
     events = bpf_map__fd(ring)
     counters = bpf_map__fd(counterMap)
     followed = bpf_map__fd(followedMap)
+    halted = bpf_map__fd(haltedMap)
     possibleCPUs = Int(libbpf_num_possible_cpus())
     // libbpf's own copy of the section is what the map began with; only its skeletons remap it.
     guard let shared = shim_map_shared(bpf_map__fd(data), UInt64(MemoryLayout<probe_state>.size)) else {
@@ -103,8 +114,51 @@ final class ProbeObject {
     links.append(link)
   }
 
+  private static let haltPrograms: [(name: String, tracepoint: String)] = [
+    ("follow_enter", "sys_enter"), ("follow_exit", "sys_exit"), ("follow_exec", "sched_process_exec"),
+  ]
+
+  /// From now on the followed processes halt whenever they have mapped code, until `takeHalted`'s caller
+  /// continues them.
+  ///
+  /// - Returns: false where the kernel cannot (built without system call tracepoints).
+  func haltOnMapping() -> Bool {
+    for (name, tracepoint) in Self.haltPrograms {
+      guard let program = bpf_object__find_program_by_name(object, name),
+        let link = bpf_program__attach_raw_tracepoint(program, tracepoint)
+      else {
+        stopHalting()
+        return false
+      }
+      haltLinks.append(link)
+    }
+    return true
+  }
+
+  func stopHalting() {
+    for link in haltLinks { bpf_link__destroy(link) }
+    haltLinks.removeAll()
+  }
+
+  /// Whether the process has halted since it was last taken; takes it.
+  func takeHalted(_ pid: Int32) -> Bool {
+    var process = UInt32(bitPattern: pid)
+    return bpf_map_delete_elem(halted, &process) == 0
+  }
+
+  /// The processes that halted since the last call.
+  func takeHalted() -> [Int32] {
+    var processes: [Int32] = []
+    var process: UInt32 = 0
+    while bpf_map_get_next_key(halted, nil, &process) == 0, bpf_map_delete_elem(halted, &process) == 0 {
+      processes.append(Int32(bitPattern: process))
+    }
+    return processes
+  }
+
   /// Removes every probe. The target goes on.
   func detach() {
+    stopHalting()
     for link in links { bpf_link__destroy(link) }
     links.removeAll()
   }

@@ -16,6 +16,8 @@ public final class Recording {
   private var journal: Journal
   private let console: Console
   private var reason = PI_END_TARGET_EXITED
+  /// The command halts whenever it has mapped code, until the engine is found.
+  private var isHalting = false
 
   /// Checks the machine, makes the output, forks the command and loads the BPF programs; nothing of
   /// the target has run when it returns.
@@ -40,8 +42,8 @@ public final class Recording {
     settings.token_limit = UInt32(options.tokens ?? 0)
     let roles = options.level.roles
     object = try ProbeObject(
-      settings: settings, roles: roles, bufferBytes: UInt32(options.bufferMebibytes) << 20,
-      showLog: options.verbosity > 0)
+      settings: settings, roles: roles, canHalt: target.isChild,
+      bufferBytes: UInt32(options.bufferMebibytes) << 20, showLog: options.verbosity > 0)
     drain = try Drain(events: object.events, output: output)
     probes = EngineProbes(object: object, roles: roles)
     journal = Journal(output: output, object: object, drain: drain)
@@ -54,6 +56,7 @@ public final class Recording {
   public func run() throws(RecorderError) -> Int32 {
     let start = shim_clock_monotonic()
     if case .command(let command) = options.target {
+      isHalting = object.haltOnMapping()
       do throws(RecorderError) { try target.release(command[0]) } catch {
         output.discard()
         throw error
@@ -84,6 +87,13 @@ public final class Recording {
         _ = try examine()
         nextExamination = now + examinationInterval(elapsed: now - start)
       }
+      if isHalting {
+        if isComplete {
+          isHalting = false
+          object.stopHalting()
+        }
+        try continueHalted()
+      }
       drain.drain()
       journal.recordNewThreads()
       if now >= nextFlush {
@@ -100,7 +110,20 @@ public final class Recording {
       }
       // Waking costs the target 4 us a time, so the buffer is emptied on a timer: 4 MiB hold
       // 130,000 records, 10 ms of the fastest engine seen fill a tenth of that.
-      shim_sleep_ns(isComplete ? 10 * tick : tick)
+      shim_sleep_ns(isHalting ? tick / 10 : isComplete ? 10 * tick : tick)
+    }
+  }
+
+  /// Puts probes into what halted processes have mapped, and lets them go on.
+  private func continueHalted() throws(RecorderError) {
+    for pid in object.takeHalted() {
+      defer { _ = shim_kill(pid, shim_sigcont) }
+      repeat {
+        if let metadata = try probes.examine(pid, isHalted: true, stop: false) {
+          output.writeMetadata(metadata)
+        }
+        // Another of its threads may have mapped something meanwhile; SIGCONT would undo that halt, too.
+      } while object.takeHalted(pid)
     }
   }
 
@@ -126,7 +149,8 @@ public final class Recording {
     }
     var found = false
     for pid in target.family {
-      guard let metadata = try probes.examine(pid, stop: target.isChild) else { continue }
+      let stop = target.isChild && !isHalting
+      guard let metadata = try probes.examine(pid, isHalted: false, stop: stop) else { continue }
       output.writeMetadata(metadata)
       found = true
     }
@@ -145,6 +169,7 @@ public final class Recording {
   private func finish(_ reason: pi_end_reason) {
     object.state.pointee.stopped = 1
     object.detach()
+    for pid in object.takeHalted() { _ = shim_kill(pid, shim_sigcont) }
     drain.drain()
     journal.recordNewThreads()
     if target.hasEnded { journal.recordExit(of: target) }

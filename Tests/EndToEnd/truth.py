@@ -36,6 +36,8 @@ class Compute:
 class Step:
     function: str
     result: int
+    # What the old token API was asked for; -1 of the new one.
+    asked_tokens: int = -1
     micro_batches: list[int] = field(default_factory=list)
     computes: list[Compute] = field(default_factory=list)
     # (row, layer, slot, expert), each once. Rows are the tokens of the step in order, but in the last layer
@@ -44,7 +46,8 @@ class Step:
 
     @property
     def n_tokens(self) -> int:
-        return sum(self.micro_batches)
+        """A target of early 2025 has no function that is called once a micro-batch."""
+        return sum(self.micro_batches) if self.micro_batches else self.asked_tokens
 
     def operators(self, thread: int) -> list[tuple[str, str]]:
         return [operator for compute in self.computes for operator in compute.operators[thread]]
@@ -73,7 +76,7 @@ def read(path: pathlib.Path) -> list[Step]:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     graphs = {line["graph"]: Graph(line["nodes"], line["others"]) for line in lines if line["kind"] == "graph"}
     ends = {line["step"]: line for line in lines if line["kind"] == "step"}
-    steps = {number: Step(end["function"], end["result"]) for number, end in ends.items()}
+    steps = {number: Step(end["function"], end["result"], end["n_tokens"]) for number, end in ends.items()}
     outside = [line for line in lines if line.get("step", 0) < 0]
     assert not outside, f"the target computed outside of any token step: {outside[:3]}"
     for line in lines:

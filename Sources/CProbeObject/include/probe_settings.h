@@ -45,11 +45,11 @@ struct probe_settings {
 /* Read and written while recording, through the map's memory. */
 struct probe_state {
   settings_u32 stopped;          /* set by either side: write no more records */
-  settings_u32 token_steps;      /* ended so far */
+  settings_u32 token_begins;     /* token steps begun so far */
+  settings_u32 token_steps;      /* of those, ended so far */
   settings_s32 op_mul_mat_id;    /* the number of MUL_MAT_ID in this build; negative: unknown */
   settings_u32 ubatch_positions; /* offset of llama_ubatch.pos in this build; 0: unknown */
   settings_u32 moe_present;      /* a graph with routing was seen; spares dense models a lookup */
-  settings_u32 reserved;
 };
 
 /* The layout of the counters map's per-CPU value. */

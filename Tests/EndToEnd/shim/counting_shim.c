@@ -5,10 +5,14 @@
  * JSON object a line:
  *
  *   {"kind":"graph","graph":0,…,"nodes":[…],"others":[…]}      each distinct graph, once
- *   {"kind":"step","step":0,"function":"llama_process",…}      each call that asks for logits
+ *   {"kind":"step","step":0,"function":"llama_process",…}      each call that asks for logits; n_tokens of
+ *                                                              the old token API, -1 of the new one
  *   {"kind":"ubatch","step":0,"n_tokens":14}                    each micro-batch of a step
  *   {"kind":"compute","step":0,"graph":0,…,"threads":[…]}      each graph computed; per thread the nodes
  *   {"kind":"experts","step":0,"graph":0,"node":17,…}          the ids of each MUL_MAT_ID, read as it starts
+ *
+ * Functions that a target does not have (the micro-batches and the fused operator of an early 2025 one) are
+ * never called, and their lines are missing.
  *
  * It shares no code and no header with the recorder: the structures below are declared again, and checked
  * against ggml's own accessors as they are used, so that an error here does not repeat one there.
@@ -99,6 +103,20 @@ static int collect_name(struct dl_phdr_info *info, size_t size, void *context) {
   return 0;
 }
 
+typedef void *dlsym_function(void *handle, const char *symbol);
+
+/* glibc's dlsym, which this library stands in front of. */
+static dlsym_function *real_dlsym(void) {
+  static dlsym_function *_Atomic known;
+  const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"};
+  dlsym_function *function = known;
+  for (int i = 0; i < 3 && !function; i++)
+    known = function = (dlsym_function *)dlvsym(RTLD_NEXT, "dlsym", versions[i]);
+  if (!function)
+    fail("glibc has no dlsym of a known version");
+  return function;
+}
+
 /* The target's own function. RTLD_NEXT does not see libraries that were loaded with RTLD_LOCAL, as Python
  * loads its extensions, so every loaded library is asked. */
 static void *find(const char *symbol) {
@@ -111,7 +129,7 @@ static void *find(const char *symbol) {
   for (size_t i = 0; i < names.count; i++) {
     void *library = found ? NULL : dlopen(names.name[i], RTLD_LAZY | RTLD_NOLOAD);
     if (library) {
-      void *address = dlsym(library, symbol);
+      void *address = real_dlsym()(library, symbol);
       if (address && dladdr(address, &other) && other.dli_fbase != own.dli_fbase)
         found = address;
       dlclose(library);
@@ -294,12 +312,14 @@ static int begin_step(void) {
   return outer;
 }
 
-static void end_step(int outer, const char *function, int type, int result) {
+/* `n_tokens`: what the caller asked for, -1 where the function's arguments do not tell. */
+static void end_step(int outer, const char *function, int type, int n_tokens, int result) {
   if (outer >= 0)
     return;
   pthread_mutex_lock(&lock);
-  put(&output, "{\"kind\":\"step\",\"step\":%d,\"function\":\"%s\",\"type\":%d,\"result\":%d}\n",
-      current_step, function, type, result);
+  put(&output,
+      "{\"kind\":\"step\",\"step\":%d,\"function\":\"%s\",\"type\":%d,\"n_tokens\":%d,\"result\":%d}\n",
+      current_step, function, type, n_tokens, result);
   current_step = -1;
   pthread_mutex_unlock(&lock);
 }
@@ -307,21 +327,21 @@ static void end_step(int outer, const char *function, int type, int result) {
 EXPORT int32_t llama_process(void *context, int type, void *batch) {
   int outer = begin_step();
   int32_t result = REAL(llama_process)(context, type, batch);
-  end_step(outer, "llama_process", type, result);
+  end_step(outer, "llama_process", type, -1, result);
   return result;
 }
 
 EXPORT int32_t llama_decode(void *context, struct batch batch) {
   int outer = begin_step();
   int32_t result = REAL(llama_decode)(context, batch);
-  end_step(outer, "llama_decode", 0, result);
+  end_step(outer, "llama_decode", 0, batch.n_tokens, result);
   return result;
 }
 
 EXPORT int32_t llama_encode(void *context, struct batch batch) {
   int outer = begin_step();
   int32_t result = REAL(llama_encode)(context, batch);
-  end_step(outer, "llama_encode", 0, result);
+  end_step(outer, "llama_encode", 0, batch.n_tokens, result);
   return result;
 }
 
@@ -440,6 +460,19 @@ EXPORT void ggml_barrier(void *threadpool) {
   if (own_ith >= 0)
     computing.thread[own_ith].barriers++;
   REAL(ggml_barrier)(threadpool);
+}
+
+/* Who asks a library for a function by name (ctypes does) would get past this shim: the token functions are
+ * given instead. Any other question goes on to glibc as a jump, because RTLD_NEXT and RTLD_DEFAULT depend on
+ * the address that dlsym is called from. */
+EXPORT void *dlsym(void *handle, const char *symbol) {
+  void *own = !strcmp(symbol, "llama_process")  ? (void *)llama_process
+              : !strcmp(symbol, "llama_decode") ? (void *)llama_decode
+              : !strcmp(symbol, "llama_encode") ? (void *)llama_encode
+                                                : NULL;
+  if (own && handle != RTLD_NEXT && real_dlsym()(handle, symbol))
+    return own;
+  __attribute__((musttail)) return real_dlsym()(handle, symbol);
 }
 
 __attribute__((destructor)) static void write_output(void) {

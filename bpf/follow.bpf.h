@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * Halting a command whenever it has mapped code, so that probes are in place before
+ * that code runs: user space alone would have to win a race against it.
+ *
+ * Raw tracepoints need no tracefs, which vendor systems often do not mount. They see
+ * every system call of the machine, so the recorder takes them out as soon as the
+ * engine is found. A process that pi-record only attached to is never halted: its
+ * parent might notice. */
+#ifndef FOLLOW_BPF_H
+#define FOLLOW_BPF_H
+
+#include "record.bpf.h"
+
+#if defined(__TARGET_ARCH_x86)
+#define SYSCALL_MMAP 9
+#else
+#define SYSCALL_MMAP 222
+#endif
+
+/* Of the C library's headers, which BPF programs do not have. */
+#define PROTECTION_EXEC 4
+#define MAPPING_ANONYMOUS 0x20
+#define SIGNAL_STOP 19
+
+/* Threads inside an mmap of a file's code: the arguments are known at its entry,
+ * the mapping is there at its exit. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1024);
+  __type(key, pi_u64);
+  __type(value, pi_u8);
+} mapping SEC(".maps");
+
+/* Processes that were told to stop, for the recorder to look at and to continue. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1024);
+  __type(key, pi_u32);
+  __type(value, pi_u8);
+} halted SEC(".maps");
+
+static __always_inline void halt(void) {
+  pi_u32 tgid = bpf_get_current_pid_tgid() >> 32;
+  pi_u8 one = 1;
+
+  bpf_map_update_elem(&halted, &tgid, &one, BPF_ANY);
+  /* Takes effect before the process returns to its own code. */
+  bpf_send_signal(SIGNAL_STOP);
+}
+
+/* sys_enter(regs, number) */
+SEC("raw_tp/sys_enter")
+int follow_enter(struct bpf_raw_tracepoint_args *ctx) {
+  if (ctx->args[1] != SYSCALL_MMAP)
+    return 0;
+
+  pi_u64 thread = bpf_get_current_pid_tgid();
+  if (!is_followed(thread))
+    return 0;
+  struct pt_regs *registers = (struct pt_regs *)ctx->args[0];
+  pi_u64 protection = 0, flags = 0;
+  bpf_probe_read_kernel(&protection, sizeof(protection), &PT_REGS_PARM3_SYSCALL(registers));
+  bpf_probe_read_kernel(&flags, sizeof(flags), &PT_REGS_PARM4_SYSCALL(registers));
+  if (!(protection & PROTECTION_EXEC) || flags & MAPPING_ANONYMOUS)
+    return 0;
+  pi_u8 one = 1;
+  bpf_map_update_elem(&mapping, &thread, &one, BPF_ANY);
+  return 0;
+}
+
+/* sys_exit(regs, result) */
+SEC("raw_tp/sys_exit")
+int follow_exit(struct bpf_raw_tracepoint_args *ctx) {
+  pi_u64 thread = bpf_get_current_pid_tgid();
+
+  if (!is_followed(thread) || bpf_map_delete_elem(&mapping, &thread))
+    return 0;
+  /* An address, or a small negative error number. */
+  if ((pi_s64)ctx->args[1] > -4096 && (pi_s64)ctx->args[1] < 0)
+    return 0;
+  halt();
+  return 0;
+}
+
+/* A static executable is mapped by execve itself. */
+SEC("raw_tp/sched_process_exec")
+int follow_exec(struct bpf_raw_tracepoint_args *ctx) {
+  if (is_followed(bpf_get_current_pid_tgid()))
+    halt();
+  return 0;
+}
+
+#endif
