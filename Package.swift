@@ -51,7 +51,8 @@ let package = Package(
       name: "TraceContainerTests", dependencies: ["CTraceRecords", "TraceContainer"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "ProbeSitesTests", dependencies: ["ProbeSites"], exclude: ["Fixtures"]),
-    .testTarget(name: "RecorderCoreTests", dependencies: ["RecorderCore"]),
+    .testTarget(
+      name: "RecorderCoreTests", dependencies: ["RecorderCore", "CProbeObject", "ProbeSites"]),
     .testTarget(name: "GGMLTests", dependencies: ["GGML", "TraceModel"]),
     .testTarget(
       name: "TraceImportTests",

@@ -9,27 +9,11 @@
 #ifndef STRUCTURE_BPF_H
 #define STRUCTURE_BPF_H
 
-#include "record.bpf.h"
+#include "scratch.bpf.h"
 
 #define SOURCES 10
-#define TENSOR_WORDS (PI_TENSOR_MAX_BYTES / 8)
 #define WALK_BLOCKS 512
 #define WALK_NODES (WALK_BLOCKS * PI_NODE_LIST_CAPACITY)
-
-struct walk_scratch {
-  struct pi_node_list list;
-  struct pi_tensor tensor; /* its bytes follow */
-  pi_u64 words[TENSOR_WORDS];
-  pi_u32 tensors, unwritten, unreadable;
-  pi_u32 structures; /* walked on this CPU */
-};
-
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, pi_u32);
-  __type(value, struct walk_scratch);
-} walk_scratches SEC(".maps");
 
 /* Hash of the bytes last written for a tensor address. A tensor pushed out by
  * newer ones is written again: more bytes, no loss. */
@@ -62,17 +46,20 @@ struct {
   __type(value, pi_u64);
 } moe_nodes SEC(".maps");
 
-static __always_inline struct walk_scratch *walk_scratch(void) {
-  pi_u32 zero = 0;
-
-  return bpf_map_lookup_elem(&walk_scratches, &zero);
-}
-
-/* Unique without a shared counter: atomics that return a value need -mcpu=v3. 0: none. */
+/* Unique and never 0. Numbers of a CPU go up by themselves, so that no atomic operation
+ * that returns a value is needed; a walk preempted just here may repeat a number only
+ * where next_number could repeat one, too. */
 static __always_inline pi_u32 next_structure(void) {
-  struct walk_scratch *scratch = walk_scratch();
+  struct probe_counters *cpu = cpu_counters();
 
-  return scratch ? (scratch->structures++ << 10 | (bpf_get_smp_processor_id() & 1023)) + 1 : 0;
+  if (!cpu)
+    return 0;
+#if __BPF_CPU_VERSION__ >= 3
+  pi_u32 number = __sync_fetch_and_add(&cpu->structures, 1);
+#else
+  pi_u32 number = cpu->structures++;
+#endif
+  return (number << 10 | (bpf_get_smp_processor_id() & 1023)) + 1;
 }
 
 static __always_inline void note_moe_node(pi_u64 node, pi_u64 ids, pi_u32 number) {
@@ -90,10 +77,11 @@ static __always_inline void note_moe_node(pi_u64 node, pi_u64 ids, pi_u32 number
 
 /* Write the tensor if it is new or changed. Returns 1 if so, else 0. */
 __noinline int record_tensor(pi_u64 address, pi_u32 number) {
-  struct walk_scratch *scratch = walk_scratch();
-  pi_u32 bytes = settings.tensor_bytes;
+  struct scratch *scratch = thread_scratch();
+  pi_u32 bytes = state.layout.tensor_bytes;
 
-  if (!scratch || bytes > PI_TENSOR_MAX_BYTES)
+  /* 0: the recorder does not know this build's tensors. */
+  if (!scratch || !bytes || bytes > PI_TENSOR_MAX_BYTES)
     return 0;
   if (bpf_probe_read_user(scratch->words, bytes, (void *)address)) {
     scratch->unreadable++;
@@ -115,13 +103,13 @@ __noinline int record_tensor(pi_u64 address, pi_u32 number) {
   struct probe_counters *cpu = cpu_counters();
   if (!cpu)
     return 0;
-  fill(&scratch->tensor.head, cpu, bpf_get_current_pid_tgid(), PI_RECORD_TENSOR, 0, number);
+  fill(&scratch->tensor.head, cpu, (pi_u32)bpf_get_current_pid_tgid(), PI_RECORD_TENSOR, 0, number);
   scratch->tensor.address = address;
   scratch->tensor.tensor_bytes = bytes;
   scratch->tensor.reserved = 0;
   /* Layouts with a size that is no multiple of 8 do not exist: a tensor holds pointers. */
   if (bpf_ringbuf_output(&events, &scratch->tensor, sizeof(scratch->tensor) + bytes, BPF_RB_NO_WAKEUP)) {
-    cpu->lost++;
+    __sync_fetch_and_add(&cpu->lost, 1);
     scratch->unwritten++;
     return 0;
   }
@@ -134,9 +122,10 @@ __noinline int record_tensor(pi_u64 address, pi_u32 number) {
 __noinline int record_sources(pi_u64 address, pi_u32 number) {
   pi_u64 source[SOURCES + 1] = {};
 
-  if (bpf_probe_read_user(source, SOURCES * sizeof(pi_u64), (void *)(address + settings.tensor_sources)) ||
+  if (bpf_probe_read_user(source, SOURCES * sizeof(pi_u64),
+                          (void *)(address + state.layout.tensor_sources)) ||
       bpf_probe_read_user(&source[SOURCES], sizeof(pi_u64),
-                          (void *)(address + settings.tensor_view_source))) {
+                          (void *)(address + state.layout.tensor_view_source))) {
     count_unreadable();
     return 0;
   }
@@ -148,7 +137,7 @@ __noinline int record_sources(pi_u64 address, pi_u32 number) {
 
 /* Up to 64 nodes: the list, then the tensors. */
 __noinline int walk_block(pi_u64 nodes, pi_u32 number, pi_u32 first, pi_u32 count) {
-  struct walk_scratch *scratch = walk_scratch();
+  struct scratch *scratch = thread_scratch();
   struct probe_counters *cpu = cpu_counters();
 
   if (!scratch || !cpu)
@@ -162,11 +151,11 @@ __noinline int walk_block(pi_u64 nodes, pi_u32 number, pi_u32 first, pi_u32 coun
     count_unreadable();
     return 0;
   }
-  fill(&scratch->list.head, cpu, bpf_get_current_pid_tgid(), PI_RECORD_NODE_LIST, 0, number);
+  fill(&scratch->list.head, cpu, (pi_u32)bpf_get_current_pid_tgid(), PI_RECORD_NODE_LIST, 0, number);
   scratch->list.first = first;
   scratch->list.count = count;
   if (bpf_ringbuf_output(&events, &scratch->list, sizeof(scratch->list), BPF_RB_NO_WAKEUP)) {
-    cpu->lost++;
+    __sync_fetch_and_add(&cpu->lost, 1);
     scratch->unwritten++;
   }
   for (pi_u32 i = 0; i < PI_NODE_LIST_CAPACITY; i++) {
@@ -176,8 +165,8 @@ __noinline int walk_block(pi_u64 nodes, pi_u32 number, pi_u32 first, pi_u32 coun
     if (record_tensor(node, number))
       record_sources(node, number);
     if (settings.record_experts && state.op_mul_mat_id >= 0 &&
-        READ_USER(pi_s32, node + settings.tensor_op) == state.op_mul_mat_id)
-      note_moe_node(node, READ_USER(pi_u64, node + settings.tensor_sources + 2 * sizeof(pi_u64)), number);
+        READ_USER(pi_s32, node + state.layout.tensor_op) == state.op_mul_mat_id)
+      note_moe_node(node, READ_USER(pi_u64, node + state.layout.tensor_sources + 2 * sizeof(pi_u64)), number);
   }
   return 0;
 }
@@ -185,7 +174,7 @@ __noinline int walk_block(pi_u64 nodes, pi_u32 number, pi_u32 first, pi_u32 coun
 /* Returns true when everything of the graph is in the trace. */
 static __always_inline bool walk_structure(pi_u64 cgraph, pi_u64 nodes, pi_u64 uid, pi_s32 n_nodes,
                                            pi_s32 n_leafs, pi_u32 number) {
-  struct walk_scratch *scratch = walk_scratch();
+  struct scratch *scratch = thread_scratch();
   if (!scratch)
     return false;
   scratch->tensors = scratch->unwritten = scratch->unreadable = 0;
@@ -200,13 +189,13 @@ static __always_inline bool walk_structure(pi_u64 cgraph, pi_u64 nodes, pi_u64 u
   begin->n_leafs = n_leafs;
   submit(begin);
 
-  pi_u32 remaining = n_nodes > 0 ? n_nodes : 0;
+  /* Each round begins anew from `total`: counting it down gives the verifier a new state each time. */
+  pi_u32 total = n_nodes > 0 ? n_nodes : 0;
   for (pi_u32 block = 0; block < WALK_BLOCKS; block++) {
-    if (!remaining)
+    pi_u32 first = block * PI_NODE_LIST_CAPACITY;
+    if (first >= total)
       break;
-    pi_u32 count = remaining > PI_NODE_LIST_CAPACITY ? PI_NODE_LIST_CAPACITY : remaining;
-    walk_block(nodes, number, block * PI_NODE_LIST_CAPACITY, count);
-    remaining -= count;
+    walk_block(nodes, number, first, total - first);
   }
 
   struct pi_structure_end *end = RESERVE(pi_structure_end, PI_RECORD_STRUCTURE_END, 0, number);

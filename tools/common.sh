@@ -28,6 +28,30 @@ as_root() {
   fi
 }
 
+package_installed() {
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# install_packages PACKAGE...: those Debian packages that are missing.
+install_packages() {
+  command -v apt-get >/dev/null || die "this is not Debian: there is no apt-get" "install the equivalents of: $*"
+  local missing=() package
+  for package; do
+    package_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  note "installing Debian packages: ${missing[*]}"
+  local log
+  log=$(mktemp)
+  # The lists of a fresh machine are empty or old: an install that fails is tried again after an update.
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
+  if ! as_root "${install[@]}" >"$log" 2>&1; then
+    as_root apt-get update -qq >>"$log" 2>&1 || { tail -n 5 "$log" >&2; die "apt-get update failed" "all of its output: $log"; }
+    as_root "${install[@]}" >>"$log" 2>&1 || { tail -n 5 "$log" >&2; die "apt-get install failed" "all of its output: $log"; }
+  fi
+  rm -f "$log"
+}
+
 require_swift() {
   command -v swift >/dev/null ||
     die "no swift in PATH" "install Swift 6.2 or later from https://www.swift.org/install/linux and put its usr/bin into PATH"

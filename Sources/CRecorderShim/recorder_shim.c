@@ -83,6 +83,17 @@ void *shim_map_shared(int fd, uint64_t bytes) {
   return address == MAP_FAILED ? NULL : address;
 }
 
+void shim_touch_pages(uint32_t pages) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *memory = mmap(NULL, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (memory == MAP_FAILED)
+    return;
+  for (uint32_t i = 0; i < pages; i++)
+    *(volatile char *)(memory + i * page) = 1;
+  munmap(memory, pages * page);
+}
+
 void shim_unmap(const void *address, uint64_t bytes) { munmap((void *)address, bytes); }
 
 uint64_t shim_inode(const char *path) {
@@ -278,4 +289,74 @@ bool shim_pidfd_ended(int fd) {
   struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 
   return poll(&poll_fd, 1, 0) == 1;
+}
+
+int shim_fork_sleeper(const char *name) {
+  int ready[2];
+  char byte = 1;
+
+  if (pipe2(ready, O_CLOEXEC))
+    return -1;
+  int pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_NAME, name);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (write(ready[1], &byte, 1) == 1)
+      while (1)
+        shim_sleep_ns(1000000);
+    _exit(1);
+  }
+  close(ready[1]);
+  if (pid > 0 && read(ready[0], &byte, 1) != 1) {
+    shim_end_sleeper(pid);
+    pid = -1;
+  }
+  close(ready[0]);
+  return pid;
+}
+
+void shim_end_sleeper(int pid) {
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+}
+
+int shim_write_all(int fd, const void *buffer, uint64_t bytes) {
+  const char *at = buffer;
+
+  while (bytes > 0) {
+    ssize_t count = write(fd, at, bytes);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return -1;
+    at += count;
+    bytes -= (uint64_t)count;
+  }
+  return 0;
+}
+
+/* The answer goes through a file in memory: a pipe would have to be read while the child
+ * works, and the answer's size is not known. */
+const void *shim_run_in_child(void *context, void (*work)(void *context, int output), uint64_t *bytes) {
+  const void *answer = NULL;
+  int file = memfd_create("pi-record", MFD_CLOEXEC);
+
+  if (file < 0)
+    return NULL;
+  int pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The parent ends the recording on these; a child that it waits for would only be in its way. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    work(context, file);
+    _exit(0);
+  }
+  if (pid > 0) {
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+      ;
+    answer = shim_map_file(file, bytes);
+  }
+  close(file);
+  return answer;
 }

@@ -19,6 +19,9 @@ public enum OperatorTitle: String, Sendable, CaseIterable {
 /// nanosecond. Each slice nests properly on its track: a slice that would partly overlap
 /// another goes, unchanged, to an additional track of its thread, and is counted.
 ///
+/// Where a recording has them, there are more tracks: what the scheduler did with each thread, rounds of speculative
+/// decoding, and counters (clock frequency, temperature, tokens and hardware events a second).
+///
 /// Call `finish()` at the end: it names the tracks and closes the JSON.
 public struct ChromeTraceWriter: RunVisitor {
   public struct Options: Sendable {
@@ -31,21 +34,28 @@ public struct ChromeTraceWriter: RunVisitor {
     /// Shown above the tracks, such as the target's command.
     public var processName: String
     public var operatorTitle: OperatorTitle
+    /// Adds a curve of the decoding speed.
+    public var showsSpeed: Bool
 
     public init(
       tokens: ClosedRange<Int>? = nil, origin: TraceTime = TraceTime(nanoseconds: 0), processID: UInt32 = 1,
-      processName: String = "", operatorTitle: OperatorTitle = .nodeAndOp
+      processName: String = "", operatorTitle: OperatorTitle = .nodeAndOp, showsSpeed: Bool = false
     ) {
       self.tokens = tokens
       self.origin = origin
       self.processID = processID
       self.processName = processName
       self.operatorTitle = operatorTitle
+      self.showsSpeed = showsSpeed
     }
   }
 
   /// Names of threads as the trace knows them (`comm`); may be set until `finish()`.
   public var threadNames: [ThreadID: String] = [:]
+
+  /// What counters are called, by column, and thermal zones, by index; set before the run is read.
+  public var counterNames: [Int: String] = [:]
+  public var zoneNames: [Int: String] = [:]
 
   /// Slices written.
   public private(set) var sliceCount = 0
@@ -56,10 +66,11 @@ public struct ChromeTraceWriter: RunVisitor {
   /// Bytes handed to the output so far.
   public var byteCount: Int { sink.flushedBytes }
 
-  private let options: Options
-  private let sink: ByteSink
-  private var structures: [UInt32: StructureText] = [:]
+  let options: Options
+  let sink: ByteSink
+  var structures: [UInt32: StructureText] = [:]
   private var tracks = TrackSet()
+  var series = CounterSeries()
   /// Slices with the same text every time, as `StructureText.Piece.head`.
   private let barrierHead: [UInt8]
   private let unknownOperatorHead: [UInt8]
@@ -164,6 +175,7 @@ public struct ChromeTraceWriter: RunVisitor {
     let name = step.phase == .unknown ? "token step" : step.phase.rawValue
     begin("\(name) \(step.index)", category: "token step", track: track, range: step.range)
     sink.append(text.bytes)
+    speed(of: step)
   }
 
   public mutating func lossGap(_ gap: LossGap) {
@@ -178,6 +190,7 @@ public struct ChromeTraceWriter: RunVisitor {
 
   /// Names the tracks, closes the JSON and hands out the rest of it. Nothing may be written after it.
   public mutating func finish() {
+    finishSeries()
     for (order, track) in tracks.inDisplayOrder(names: threadNames).enumerated() {
       var text = JSONText()
       text.raw(",\n{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":")
@@ -201,7 +214,7 @@ public struct ChromeTraceWriter: RunVisitor {
 
   // MARK: - Slices
 
-  private func isWanted(_ step: Int?) -> Bool {
+  func isWanted(_ step: Int?) -> Bool {
     guard let tokens = options.tokens else { return true }
     return step.map(tokens.contains) ?? false
   }
@@ -211,7 +224,11 @@ public struct ChromeTraceWriter: RunVisitor {
   }
 
   private mutating func place(_ range: TimeRange, onLossesOf cpu: Int) -> TrackSet.Place? {
-    count(tracks.place(range, on: .losses(cpu: cpu)))
+    place(range, on: .losses(cpu: cpu))
+  }
+
+  mutating func place(_ range: TimeRange, on owner: TrackSet.Owner) -> TrackSet.Place? {
+    count(tracks.place(range, on: owner))
   }
 
   private mutating func count(_ place: TrackSet.Place?) -> TrackSet.Place? {
@@ -235,7 +252,7 @@ public struct ChromeTraceWriter: RunVisitor {
     sink.append(microseconds: range.duration)
   }
 
-  private func begin(_ name: String, category: StaticString, track: TrackSet.Place, range: TimeRange) {
+  func begin(_ name: String, category: StaticString, track: TrackSet.Place, range: TimeRange) {
     begin(Self.head(name, category: category, process: options.processID), track: track, range: range)
   }
 

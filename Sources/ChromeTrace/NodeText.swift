@@ -29,6 +29,9 @@ struct StructureText {
     plain = Array(repeating: nil, count: structure.nodes.count)
   }
 
+  /// A node by its index; nil where the structure has no such node.
+  func node(_ index: Int) -> Node? { structure.nodes.indices.contains(index) ? structure.nodes[index] : nil }
+
   /// The text of an operator; nil where the structure has no such node.
   mutating func piece(node: Int, lastNode: Int) -> Piece? {
     guard plain.indices.contains(node), plain.indices.contains(lastNode) else { return nil }

@@ -1,11 +1,18 @@
 import TraceModel
 
-/// The tracks of a timeline: one per thread and one per CPU that lost records, each with
-/// additional ones for slices that would partly overlap others.
+/// The tracks of a timeline: one per thread, one for what the scheduler does with it, one for its rounds of
+/// speculative decoding, one per CPU that lost records and one for the recorder's probes, each with additional ones
+/// for slices that would partly overlap others.
 struct TrackSet {
   enum Owner: Hashable {
     case thread(ThreadID)
     case losses(cpu: Int)
+    /// What the scheduler does with a thread.
+    case scheduling(ThreadID)
+    /// Rounds of speculative decoding on a thread.
+    case speculation(ThreadID)
+    /// Intervals without operator probes.
+    case probes
   }
 
   /// Where a slice goes.
@@ -68,26 +75,41 @@ struct TrackSet {
     tracks[index(of: .thread(thread))].isMain = true
   }
 
-  /// Main threads, then the other threads, then losses; each by number, additional tracks behind their own.
+  /// Main threads, then the other threads, each with its tracks below it, then probes and losses; each by number,
+  /// additional tracks behind their own.
   func inDisplayOrder(names: [ThreadID: String]) -> [Shown] {
-    tracks.sorted { Self.rank($0) < Self.rank($1) }.flatMap { track in
+    tracks.sorted { rank($0) < rank($1) }.flatMap { track in
       track.lanes.enumerated().map { lane, value in
         Shown(number: value.number, title: Self.title(of: track.owner, lane: lane, names: names))
       }
     }
   }
 
-  private static func rank(_ track: Track) -> (Int, Int) {
+  private func rank(_ track: Track) -> (Int, Int, Int) {
     switch track.owner {
-    case .thread(let thread): (track.isMain ? 0 : 1, Int(thread.rawValue))
-    case .losses(let cpu): (2, cpu)
+    case .thread(let thread): rank(thread, 0)
+    case .speculation(let thread): rank(thread, 1)
+    case .scheduling(let thread): rank(thread, 2)
+    case .probes: (2, 0, 0)
+    case .losses(let cpu): (3, cpu, 0)
     }
   }
 
+  private func rank(_ thread: ThreadID, _ place: Int) -> (Int, Int, Int) {
+    let isMain = indexes[.thread(thread)].map { tracks[$0].isMain } ?? false
+    return (isMain ? 0 : 1, Int(thread.rawValue), place)
+  }
+
   private static func title(of owner: Owner, lane: Int, names: [ThreadID: String]) -> String {
+    func name(_ thread: ThreadID) -> String {
+      names[thread].flatMap { $0.isEmpty ? nil : $0 } ?? "thread \(thread.rawValue)"
+    }
     let own =
       switch owner {
-      case .thread(let thread): names[thread].flatMap { $0.isEmpty ? nil : $0 } ?? "thread \(thread.rawValue)"
+      case .thread(let thread): name(thread)
+      case .scheduling(let thread): "\(name(thread)), scheduler"
+      case .speculation(let thread): "\(name(thread)), speculation"
+      case .probes: "operator probes"
       case .losses(let cpu): "lost on CPU \(cpu)"
       }
     return lane == 0 ? own : "\(own), overlapping"

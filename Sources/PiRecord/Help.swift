@@ -1,6 +1,8 @@
 let helpText = """
   pi-record [options] -- COMMAND [ARG...]   start COMMAND and record its inference from the first token
   pi-record [options] --pid PID             attach to a running process; it goes on when recording ends
+  pi-record doctor [--pid PID | FILE...]    what can be probed here, what cannot, why, and what to do
+  pi-record list-pmc                        the counters of this machine, and which really count
 
   Records an unmodified llama.cpp with eBPF: token steps, graphs, operators, MoE routing.
   Analyse the trace with prof-analyze.
@@ -10,6 +12,11 @@ let helpText = """
     --level LEVEL       token, graph or op; each includes those before   (op)
     --no-structure      times only: no tensors, no graph
     --no-experts        do not read MoE routing
+    --pmc LIST          counters of the processor or the kernel, at most 8, such as cycles,instructions,
+                        raw:0x2a, page-faults; 'pi-record list-pmc' names them   (none)
+    --sched             running, runnable and blocked time of the target's threads, migrations, and who
+                        took the core
+    --qos-min-tps N     take the operator probes out while decoding is slower than N tokens/s
     --tokens N          stop recording after N token steps
     --duration S        stop recording after S seconds
     --buffer MIB        ring buffer, a power of two   (4)

@@ -24,6 +24,13 @@ struct PiRecord {
       return 0
     }
     do throws(RecorderError) {
+      switch arguments.first {
+      case "doctor": return try Doctor.run(Doctor.parse(Array(arguments.dropFirst())))
+      case "list-pmc":
+        guard arguments.count == 1 else { throw .usage("list-pmc takes no arguments") }
+        return CounterList.run()
+      default: break
+      }
       let options = try RecordOptions.parse(arguments)
       return try Recording(options: options, arguments: arguments).run()
     } catch {

@@ -7,13 +7,18 @@ public enum SiteRole: CaseIterable, Sendable {
   case tokenProcess, tokenProcessReturn
   case tokenEncode, tokenEncodeReturn
   case ubatch, ubatchReturn
-  case graph, graphReturn
-  case backendGraph, backendGraphReturn
-  case opBegin, opFused
-  case barrierLoop, barrierFinal
+  case draft, draftReturn
+  case accept
   case sampleCommon, sampleCommonReturn
   case sampleLlama, sampleLlamaReturn
   case warmup
+  case backendGraph, backendGraphReturn
+  case graph, graphReturn
+  case enqueueOpenCL, enqueueOpenCLReturn
+  case enqueueRockchip, enqueueRockchipReturn
+  case enqueueVulkan, enqueueVulkanReturn
+  case opBegin, opFused
+  case barrierLoop, barrierFinal
 
   public var rawValue: String {
     switch self {
@@ -25,27 +30,42 @@ public enum SiteRole: CaseIterable, Sendable {
     case .tokenEncodeReturn: "token_encode_return"
     case .ubatch: "ubatch"
     case .ubatchReturn: "ubatch_return"
-    case .graph: "graph"
-    case .graphReturn: "graph_return"
-    case .backendGraph: "backend_graph"
-    case .backendGraphReturn: "backend_graph_return"
-    case .opBegin: "op_begin"
-    case .opFused: "op_fused"
-    case .barrierLoop: "barrier_loop"
-    case .barrierFinal: "barrier_final"
+    case .draft: "draft"
+    case .draftReturn: "draft_return"
+    case .accept: "accept"
     case .sampleCommon: "sample_common"
     case .sampleCommonReturn: "sample_common_return"
     case .sampleLlama: "sample_llama"
     case .sampleLlamaReturn: "sample_llama_return"
     case .warmup: "warmup"
+    case .backendGraph: "backend_graph"
+    case .backendGraphReturn: "backend_graph_return"
+    case .graph: "graph"
+    case .graphReturn: "graph_return"
+    case .enqueueOpenCL: "enqueue_opencl"
+    case .enqueueOpenCLReturn: "enqueue_opencl_return"
+    case .enqueueRockchip: "enqueue_rockchip"
+    case .enqueueRockchipReturn: "enqueue_rockchip_return"
+    case .enqueueVulkan: "enqueue_vulkan"
+    case .enqueueVulkanReturn: "enqueue_vulkan_return"
+    case .opBegin: "op_begin"
+    case .opFused: "op_fused"
+    case .barrierLoop: "barrier_loop"
+    case .barrierFinal: "barrier_final"
     }
+  }
+
+  /// Position in `allCases`: the cookie by which one program tells the roles apart.
+  public var number: Int {
+    for (index, role) in Self.allCases.enumerated() where role == self { return index }
+    return 0
   }
 }
 
 public enum ProbeKind: Sendable {
   /// Fires when the instruction is reached.
   case entry
-  /// A uretprobe: fires when the function returns. To be placed at the function's first instruction.
+  /// A uretprobe: fires when the function returns. To be placed where the return address is as at the call.
   case functionReturn
 }
 
@@ -63,6 +83,20 @@ public struct Site {
   public var instructionClass: InstructionClass
   /// Thread CPU time per hit of an empty program; 0 = not measured (aarch64). Entry part only for returns.
   public var expectedNanoseconds: Int
+
+  public init(
+    role: SiteRole, kind: ProbeKind, function: String, address: UInt64, fileOffset: UInt64,
+    instruction: String, instructionClass: InstructionClass, expectedNanoseconds: Int
+  ) {
+    self.role = role
+    self.kind = kind
+    self.function = function
+    self.address = address
+    self.fileOffset = fileOffset
+    self.instruction = instruction
+    self.instructionClass = instructionClass
+    self.expectedNanoseconds = expectedNanoseconds
+  }
 }
 
 /// A role that this file should have and for which no site was found.
@@ -71,12 +105,20 @@ public struct MissingSite {
   public var reason: String
   /// What the user can do, or what follows from it.
   public var hint: String
+
+  public init(role: SiteRole, reason: String, hint: String) {
+    self.role = role
+    self.reason = reason
+    self.hint = hint
+  }
 }
 
 /// The sites of one ELF file. A file with nothing of ggml or llama.cpp gives an empty plan.
 public struct SitePlan {
   public var sites: [Site] = []
   public var missing: [MissingSite] = []
+
+  public init() {}
 
   public func sites(_ role: SiteRole) -> [Site] { sites.filter { $0.role == role } }
 }

@@ -4,8 +4,8 @@ import TraceImport
 
 /// What a trace says about itself, as a page for a terminal.
 struct InfoText {
-  private let info: TraceInfo
-  private var page = TextPage()
+  let info: TraceInfo
+  var page = TextPage()
 
   init(_ info: TraceInfo) {
     self.info = info
@@ -13,6 +13,8 @@ struct InfoText {
     target()
     engine()
     sites()
+    counters()
+    surroundings()
     records()
     losses()
     for note in info.metadata.notes { page.fact("note", note) }
@@ -105,10 +107,18 @@ struct InfoText {
         site.fileOffset.map { "0x" + String($0, radix: 16) } ?? "-", TextPage.name(site.instruction ?? "-"),
         TextPage.name(site.instructionClass ?? "-"),
         site.expectedNanoseconds.map { formatDuration(Int64($0), aligned: true) } ?? "-",
-        info.siteHits[site.index].map(String.init) ?? "-",
+        hits(site.index),
       ])
     }
     page.table(rows, textColumns: [0, 1, 4, 5])
+  }
+
+  private func hits(_ site: Int) -> String {
+    guard let hits = info.siteHits[site] else { return "-" }
+    var text = String(hits)
+    if info.sharedSites.contains(site) { text += " (all of its role)" }
+    if info.silentSites.contains(site) { text += " (silent)" }
+    return text
   }
 
   private mutating func records() {

@@ -39,9 +39,9 @@ struct TableFormatOptions: ParsableArguments {
     let output = Output.standard()
     var encoder = encoder
     var text: [UInt8] = []
-    encoder.begin(Table.columns, into: &text)
+    encoder.begin(Table.columns + table.extraColumns, into: &text)
     for row in table.rows {
-      encoder.row(Table.cells(row), into: &text)
+      encoder.row(Table.cells(row) + table.extraCells(row), into: &text)
       if text.count >= 1 << 16 {
         text.withUnsafeBytes { output.write($0) }
         text.removeAll(keepingCapacity: true)
@@ -78,6 +78,9 @@ struct OpenTrace {
   var threadNames: [ThreadID: String] {
     Dictionary(info.threads.map { ($0.thread, $0.name) }) { first, _ in first }
   }
+
+  /// Counters with values behind records.
+  var counters: [CounterColumn] { info.metadata.counterColumns }
 
   /// Reads the events into a visitor.
   func read<Visitor: RunVisitor>(into visitor: inout Visitor) throws -> ImportStatistics {

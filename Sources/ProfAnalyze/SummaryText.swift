@@ -3,8 +3,8 @@ import TraceModel
 
 /// A summary as a page for a terminal.
 struct SummaryText {
-  private let summary: Summary
-  private var page = TextPage()
+  let summary: Summary
+  var page = TextPage()
 
   init(_ summary: Summary) {
     self.summary = summary
@@ -15,6 +15,12 @@ struct SummaryText {
     operators()
     parts()
     threads()
+    backends()
+    devices()
+    speculation()
+    scheduler()
+    counters()
+    readings()
     vouching()
     findings()
   }
@@ -121,6 +127,10 @@ struct SummaryText {
       add("operators", \.operators)
       add("barrier waits", \.barrier)
       add("graph start and end", \.graphOverhead)
+      if times.contains(where: { $0.time.backendGraphs > 0 }) {
+        add("graphs of other backends", \.backendGraphs)
+      }
+      if times.contains(where: { $0.time.notProbed > 0 }) { add("operators not probed", \.notProbed) }
     } else {
       add("graphs", \.graphs)
     }
@@ -197,6 +207,7 @@ struct SummaryText {
       }
       page.fact("coverage", text)
     }
+    probeGaps()
     let wall = summary.phaseTimes.reduce(0) { $0 &+ $1.wall }
     let accounted = summary.phaseTimes.reduce(0) { $0 &+ $1.time.accounted }
     if summary.hasGraphs, wall > 0 {

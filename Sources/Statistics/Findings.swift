@@ -15,6 +15,10 @@ public struct Finding: Sendable, Equatable {
   static let betweenStepsLimit = 0.1
   /// The recorder's part of one CPU, and of the steps' time in the target.
   static let recorderLimit = 0.05
+  /// Of the token steps' time on all threads that compute: without a CPU although they could run.
+  static let runnableLimit = 0.02
+  /// Of the clock frequency at the begin of decoding that is gone at its end.
+  static let frequencyLimit = 0.1
   /// In a shorter recording, start and end of the recorder are most of what it costs.
   static let leastDuration: Int64 = 10_000_000_000
 
@@ -22,7 +26,7 @@ public struct Finding: Sendable, Equatable {
   static func all(_ summary: Summary) -> [Finding] {
     [
       tooManyThreads(summary), barriers(summary), sampling(summary), recorderCost(summary),
-      probeCost(summary), losses(summary),
+      probeCost(summary), losses(summary), preemption(summary), frequency(summary), silentSites(summary),
     ].compactMap { $0 }
   }
 

@@ -79,8 +79,31 @@ public struct OperatorStatistics: RunVisitor {
     let pending = PendingSpan(
       duration: max(span.range.duration, 0), barrier: max(span.barrier.duration, 0),
       slot: catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode),
-      thread: threadIndex(span.thread) << 2 | (span.isMainThread ? 1 : 0) | (span.isRepaired ? 2 : 0))
+      thread: threadIndex(span.thread) << 3 | (span.isMainThread ? 1 : 0) | (span.isRepaired ? 2 : 0))
+    add(pending, step: Int(span.step))
+  }
+
+  public mutating func operatorCounters(
+    _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
+  ) {
+    let slot = catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode)
     let index = openIndex(of: Int(span.step))
+    open[index].counters.append((slot, counters))
+    if open[index].counters.count >= Self.pendingLimit {
+      open[index].fold(operatorOfSlot: catalog.operatorOfSlot)
+    }
+  }
+
+  public mutating func enqueueSpan(_ span: EnqueueSpan) {
+    let pending = PendingSpan(
+      duration: max(span.range.duration, 0), barrier: 0,
+      slot: catalog.slot(structure: span.structure, node: span.node, lastNode: span.node),
+      thread: threadIndex(span.thread) << 3 | 4)
+    add(pending, step: Int(span.step))
+  }
+
+  private mutating func add(_ pending: PendingSpan, step: Int) {
+    let index = openIndex(of: step)
     open[index].spans.append(pending)
     if open[index].spans.count >= Self.pendingLimit {
       open[index].fold(operatorOfSlot: catalog.operatorOfSlot)
@@ -97,6 +120,7 @@ public struct OperatorStatistics: RunVisitor {
     guard let index = open.lastIndex(where: { $0.step == step.index }) else { return }
     var finished = open.remove(at: index)
     phases[phase].add(finished.spans, operatorOfSlot: catalog.operatorOfSlot)
+    phases[phase].add(finished.counters)
     if let folded = finished.folded { phases[phase].merge(folded) }
     finished.spans.removeAll(keepingCapacity: true)
     if spare.count < 4 { spare.append(finished.spans) }
@@ -112,6 +136,7 @@ public struct OperatorStatistics: RunVisitor {
     if selection.contains(.unknown) {
       for step in open {
         result.add(step.spans, operatorOfSlot: catalog.operatorOfSlot)
+        result.add(step.counters)
         if let folded = step.folded { result.merge(folded) }
       }
     }
@@ -162,21 +187,25 @@ struct PendingSpan {
   var duration: Int64
   var barrier: Int64
   var slot: UInt32
-  /// Index of the thread, shifted; bit 0: main thread, bit 1: repaired.
+  /// Index of the thread, shifted; bit 0: main thread, bit 1: repaired, bit 2: enqueued for a device.
   var thread: UInt32
 }
 
 private struct OpenStep {
   var step: Int
   var spans: [PendingSpan]
+  /// Of the spans, by slot; empty in a run without counters.
+  var counters: [(slot: UInt32, delta: CounterDelta)] = []
   var folded: PhaseTotals?
 
   mutating func fold(operatorOfSlot: [UInt32]) {
     var sums = folded ?? PhaseTotals()
     folded = nil
     sums.add(spans, operatorOfSlot: operatorOfSlot)
+    sums.add(counters)
     folded = sums
     spans.removeAll(keepingCapacity: true)
+    counters.removeAll(keepingCapacity: true)
   }
 }
 
@@ -188,24 +217,50 @@ struct PhaseTotals: Sendable {
   var durations: [QuantileSketch] = []
   /// By index in the statistics' threads.
   var threads: [ThreadTotals] = []
+  /// By slot of the catalog, over all threads; empty in a run without counters.
+  var counters: [CounterTotals] = []
+  /// By slot of the catalog, and the durations by operator number: what was enqueued for a device. Empty without.
+  var enqueues: [OperatorTotals] = []
+  var enqueueDurations: [QuantileSketch] = []
+
+  mutating func add(_ counters: [(slot: UInt32, delta: CounterDelta)]) {
+    guard let last = counters.lazy.map(\.slot).max() else { return }
+    grow(&self.counters, to: Int(last), CounterTotals())
+    for (slot, delta) in counters { self.counters[Int(slot)].add(delta) }
+  }
+
+  private mutating func addEnqueue(_ span: PendingSpan, number: Int) {
+    let slot = Int(span.slot)
+    grow(&enqueues, to: slot, OperatorTotals())
+    grow(&enqueueDurations, to: number, QuantileSketch())
+    enqueues[slot].count &+= 1
+    enqueues[slot].total &+= span.duration
+    enqueues[slot].allThreads &+= span.duration
+    enqueues[slot].minimum = min(enqueues[slot].minimum, span.duration)
+    enqueues[slot].maximum = max(enqueues[slot].maximum, span.duration)
+    enqueueDurations[number].add(span.duration)
+  }
 
   mutating func add(_ spans: [PendingSpan], operatorOfSlot: [UInt32]) {
     // Grown first, so that the loop over the spans touches the sums in place and nothing else.
     guard let lastSlot = spans.lazy.map(\.slot).max(), let lastThread = spans.lazy.map(\.thread).max()
     else { return }
     grow(&nodes, to: Int(lastSlot), OperatorTotals())
-    grow(&threads, to: Int(lastThread >> 2), ThreadTotals())
+    grow(&threads, to: Int(lastThread >> 3), ThreadTotals())
     grow(&durations, to: Int(operatorOfSlot.max() ?? 0), QuantileSketch())
     nodes.withUnsafeMutableBufferPointer { nodes in
       threads.withUnsafeMutableBufferPointer { threads in
         durations.withUnsafeMutableBufferPointer { durations in
-          for span in spans {
+          for span in spans where span.thread & 4 == 0 {
             Self.add(
-              span, &nodes[Int(span.slot)], &threads[Int(span.thread >> 2)],
+              span, &nodes[Int(span.slot)], &threads[Int(span.thread >> 3)],
               &durations[Int(operatorOfSlot[Int(span.slot)])])
           }
         }
       }
+    }
+    for span in spans where span.thread & 4 != 0 {
+      addEnqueue(span, number: Int(operatorOfSlot[Int(span.slot)]))
     }
   }
 
@@ -236,6 +291,14 @@ struct PhaseTotals: Sendable {
     for index in other.nodes.indices { nodes[index].merge(other.nodes[index]) }
     for index in other.durations.indices { durations[index].merge(other.durations[index]) }
     for index in other.threads.indices { threads[index].merge(other.threads[index]) }
+    grow(&counters, to: other.counters.count - 1, CounterTotals())
+    for index in other.counters.indices { counters[index].merge(other.counters[index]) }
+    grow(&enqueues, to: other.enqueues.count - 1, OperatorTotals())
+    for index in other.enqueues.indices { enqueues[index].merge(other.enqueues[index]) }
+    grow(&enqueueDurations, to: other.enqueueDurations.count - 1, QuantileSketch())
+    for index in other.enqueueDurations.indices {
+      enqueueDurations[index].merge(other.enqueueDurations[index])
+    }
   }
 }
 

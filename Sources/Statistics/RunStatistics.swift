@@ -12,6 +12,10 @@ public struct RunStatistics: RunVisitor {
   public private(set) var lossGaps = 0
   /// Largest number of threads that a graph was computed with; 0 where none told.
   public private(set) var graphThreads = 0
+  public private(set) var scheduler = SchedulerStatistics()
+  public private(set) var backends = BackendStatistics()
+  public private(set) var speculation = SpeculationStatistics()
+  public private(set) var readings = ReadingStatistics()
 
   /// - Parameter workModel: see `OperatorStatistics`.
   public init(workModel: WorkModel? = nil) {
@@ -28,7 +32,28 @@ public struct RunStatistics: RunVisitor {
     steps.operatorSpan(span)
   }
 
+  public mutating func operatorCounters(
+    _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
+  ) {
+    operators.operatorCounters(counters, barrier: barrier, of: span)
+    steps.operatorCounters(counters, barrier: barrier, of: span)
+  }
+
+  public mutating func enqueueSpan(_ span: EnqueueSpan) {
+    operators.enqueueSpan(span)
+    backends.enqueueSpan(span)
+  }
+
+  public mutating func threadSlice(_ slice: ThreadSlice) { scheduler.threadSlice(slice) }
+
+  public mutating func speculativeRound(_ round: SpeculativeRound) { speculation.speculativeRound(round) }
+
+  public mutating func reading(_ reading: Reading) { readings.reading(reading) }
+
+  public mutating func probeGap(_ gap: ProbeGap) { readings.probeGap(gap) }
+
   public mutating func graphRun(_ run: GraphRun) {
+    backends.graphRun(run)
     operators.graphRun(run)
     steps.graphRun(run)
     models.graphRun(run)

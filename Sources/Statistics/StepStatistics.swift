@@ -6,10 +6,14 @@ public struct StepTime: Sendable, Equatable {
   public var barrier: Int64 = 0
   /// Wall time of the outermost graphs.
   public var graphs: Int64 = 0
+  /// The part of it that other backends than the CPU's computed: no operators were recorded inside.
+  public var backendGraphs: Int64 = 0
   public var setup: Int64 = 0
   public var betweenGraphs: Int64 = 0
   public var finish: Int64 = 0
   public var graphOverhead: Int64 = 0
+  /// In graphs while the recorder had taken the operator probes out.
+  public var notProbed: Int64 = 0
   /// After the step, up to the next one: in samplers.
   public var sampling: Int64 = 0
   /// After the step, up to the next one: in neither sampler nor engine.
@@ -19,7 +23,9 @@ public struct StepTime: Sendable, Equatable {
 
   /// Inside the step under a name. At a level without operators a graph is one block.
   public var accounted: Int64 {
-    let insideGraphs = operators == 0 && barrier == 0 ? graphs : operators &+ barrier &+ graphOverhead
+    let insideGraphs =
+      operators == 0 && barrier == 0
+      ? graphs : operators &+ barrier &+ graphOverhead &+ notProbed &+ backendGraphs
     return insideGraphs &+ setup &+ betweenGraphs &+ finish
   }
 }
@@ -35,6 +41,8 @@ public struct StepStatistics: RunVisitor {
   private var current: (step: Int, time: StepTime)?
   /// Ends of the graphs counted last, to tell an outer graph from those inside it.
   private var graphsOfStep: [Int: [TimeRange]] = [:]
+  /// What threads other than the calling one counted in operators and barriers of a step.
+  private var workerCounters: [Int: CounterDelta] = [:]
 
   public init() {}
 
@@ -42,6 +50,24 @@ public struct StepStatistics: RunVisitor {
   public func time(ofStep index: Int) -> StepTime {
     if let current, current.step == index { return current.time }
     return times[index] ?? StepTime()
+  }
+
+  /// What a step's threads counted: the calling one from begin to end, the others in operators and barriers. A counter
+  /// that is not known of one part is not known of the step. nil without counters.
+  public func counters(of step: TokenStep) -> CounterDelta? {
+    guard var sum = step.counters else { return nil }
+    if let workers = workerCounters[step.index] { sum.add(workers) }
+    return sum
+  }
+
+  public mutating func operatorCounters(
+    _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
+  ) {
+    guard !span.isMainThread, span.step >= 0 else { return }
+    var sum = counters
+    sum.add(barrier)
+    if let known = workerCounters[Int(span.step)] { sum.add(known) }
+    workerCounters[Int(span.step)] = sum
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
@@ -60,6 +86,7 @@ public struct StepStatistics: RunVisitor {
     case .betweenGraphs: current?.time.betweenGraphs &+= duration
     case .finish: current?.time.finish &+= duration
     case .graphOverhead: current?.time.graphOverhead &+= duration
+    case .notProbed: current?.time.notProbed &+= duration
     case .sampling: current?.time.sampling &+= duration
     case .outsideEngine: current?.time.outside &+= duration
     }
@@ -68,6 +95,8 @@ public struct StepStatistics: RunVisitor {
   public mutating func graphRun(_ run: GraphRun) {
     guard let step = run.step else { return }
     select(step)
+    // A graph that only wraps another is not handed on.
+    if !run.isCPUGraph { current?.time.backendGraphs &+= max(run.range.duration, 0) }
     // A backend's graph encloses the CPU graph that computes it and ends after it: the outer
     // one replaces those inside.
     var ranges = graphsOfStep[step] ?? []

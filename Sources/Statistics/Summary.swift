@@ -6,6 +6,8 @@ public struct RecordingFacts: Sendable {
   public var cpuModel: String?
   public var cpuCount: Int?
   public var threadNames: [ThreadID: String] = [:]
+  /// Processes of the target.
+  public var processes: Set<UInt32> = []
   /// From the first to the last record, nanoseconds.
   public var duration: Int64?
   /// CPU time of the recorder, nanoseconds.
@@ -15,6 +17,16 @@ public struct RecordingFacts: Sendable {
   public var lostRecords: UInt64 = 0
   /// False when the trace was cut short.
   public var isComplete = true
+  /// Counters with values behind records.
+  public var counters: [CounterColumn] = []
+  /// Share of the time that a counter had a register, on the CPU where it was least, by column; only what was
+  /// multiplexed.
+  public var multiplexed: [Int: Double] = [:]
+  /// Roles and functions of sites that never fired although their neighbours did.
+  public var silentSites: [String] = []
+  /// What the CPUs of a kind are called, by CPU number, and thermal zones by index.
+  public var clusters: [Int: String] = [:]
+  public var thermalZones: [Int: String] = [:]
 
   public init() {}
 }
@@ -30,6 +42,8 @@ public struct Summary: Sendable {
     public var wall: Int64
     /// Sums over the steps.
     public var time: StepTime
+    /// Sums over the steps, each of all its threads; empty without counters.
+    public var counters = CounterTotals()
     /// Smallest accounted share of a step, and the step.
     public var worstAccounted: (share: Double, step: Int)?
 
@@ -83,6 +97,16 @@ public struct Summary: Sendable {
   public var coverage: Coverage
   public var hasGraphs: Bool
   public var hasOperators: Bool
+  public var scheduler: SchedulerStatistics
+  public var backends: BackendStatistics
+  /// Operator types that were enqueued for devices, most time first; the time is not the device's.
+  public var enqueued: [OperatorTable.Row]
+  public var speculation: SpeculationStatistics
+  /// kHz by cluster, and thousandths of a degree by zone; empty where not recorded.
+  public var frequencies: [SeriesSummary]
+  public var temperatures: [SeriesSummary]
+  /// Intervals without operator probes.
+  public var probeGaps: [ProbeGap]
   public var findings: [Finding] = []
 
   public init(_ statistics: RunStatistics, facts: RecordingFacts) {
@@ -100,15 +124,27 @@ public struct Summary: Sendable {
       guard table.wallTime > 0 else { return nil }
       return table.rows.first { $0.op == row.op && $0.type == row.type }?.share ?? 0
     }
-    operators = all.rows.map {
+    enqueued = all.rows.filter(\.isEnqueue)
+    operators = all.rows.filter { !$0.isEnqueue }.map {
       OperatorShare(row: $0, prefillShare: share($0, prefill), decodeShare: share($0, decode))
     }
     parts = Self.parts(statistics.operators)
-    threads = ThreadTable(statistics.operators, phases: Self.phases, names: facts.threadNames).rows
+    threads =
+      ThreadTable(
+        statistics.operators, phases: Self.phases, names: facts.threadNames,
+        scheduler: statistics.scheduler
+      ).rows
+    scheduler = statistics.scheduler
+    backends = statistics.backends
+    speculation = statistics.speculation
+    let decoding = Self.decoding(steps)
+    frequencies = statistics.readings.frequencies(clusters: facts.clusters, decoding: decoding)
+    temperatures = statistics.readings.temperatures(zones: facts.thermalZones, decoding: decoding)
+    probeGaps = statistics.readings.probeGaps
     graphThreads = statistics.graphThreads
     expertActivations = statistics.expertActivations
     hasGraphs = steps.contains { $0.graphCount > 0 }
-    hasOperators = !all.rows.isEmpty || steps.contains { $0.operatorCount > 0 }
+    hasOperators = !operators.isEmpty || steps.contains { $0.operatorCount > 0 }
 
     coverage = Coverage()
     coverage.lossGaps = statistics.lossGaps
@@ -123,6 +159,15 @@ public struct Summary: Sendable {
     findings = Finding.all(self)
   }
 
+  /// From the first step that generates to the end of the last one.
+  private static func decoding(_ steps: [TokenStep]) -> TimeRange? {
+    let generating = steps.filter { $0.phase == .decode || $0.phase == .draft || $0.phase == .verify }
+    guard let start = generating.map(\.range.start).min(), let end = generating.map(\.range.end).max() else {
+      return nil
+    }
+    return TimeRange(start: start, end: end)
+  }
+
   private static func phaseTime(_ phase: Phase, _ statistics: StepStatistics) -> PhaseTime? {
     let steps = statistics.steps.filter { $0.phase == phase }
     guard !steps.isEmpty else { return nil }
@@ -132,6 +177,7 @@ public struct Summary: Sendable {
       let wall = max(step.range.duration, 0)
       result.wall &+= wall
       result.time.add(time)
+      if let counters = statistics.counters(of: step) { result.counters.add(counters) }
       if let sum = result.tokens, let count = step.tokenCount {
         result.tokens = sum &+ count
       } else {
@@ -171,6 +217,8 @@ extension StepTime {
     operators &+= other.operators
     barrier &+= other.barrier
     graphs &+= other.graphs
+    backendGraphs &+= other.backendGraphs
+    notProbed &+= other.notProbed
     setup &+= other.setup
     betweenGraphs &+= other.betweenGraphs
     finish &+= other.finish

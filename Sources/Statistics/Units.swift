@@ -39,6 +39,18 @@ public func formatBytes(_ bytes: Int64) -> String {
   }
 }
 
+/// Kilohertz in GHz or MHz.
+public func formatFrequency(_ kilohertz: Int64) -> String {
+  let value = Double(kilohertz)
+  return value >= 1e6
+    ? formatDecimal(value / 1e6, digits: 2) + " GHz" : formatDecimal(value / 1e3, digits: 0) + " MHz"
+}
+
+/// Thousandths of a degree Celsius in degrees.
+public func formatTemperature(_ millicelsius: Int64) -> String {
+  formatDecimal(Double(millicelsius) / 1000, digits: 1) + " °C"
+}
+
 /// `1 record`, `2 records`.
 public func formatCount<Number: BinaryInteger>(_ number: Number, _ noun: String) -> String {
   "\(number) \(noun)\(number == 1 ? "" : "s")"

@@ -13,6 +13,7 @@ final class ChunkIndex {
     var byteOffset: Int
 
     var isColumns: Bool { Int(recordBytes) <= ChunkLayout.maxColumnRecordBytes }
+    var deltas: UInt32 { Columns.deltas(type: type, recordBytes: Int(recordBytes)) }
   }
 
   private let groupTable: UnsafeMutablePointer<Group>
@@ -117,7 +118,7 @@ final class ChunkIndex {
       entry.encoding = UInt8((group.isColumns ? PI_ENCODING_COLUMNS : PI_ENCODING_ROWS).rawValue)
       entry.record_bytes = group.recordBytes
       entry.count = group.count
-      entry.delta_columns = group.isColumns ? Columns.defaultDeltas : 0
+      entry.delta_columns = group.isColumns ? group.deltas : 0
       out.storeBytes(of: entry, as: pi_group_entry.self)
       out += ChunkLayout.groupEntryBytes
     }

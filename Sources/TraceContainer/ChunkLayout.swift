@@ -13,7 +13,7 @@ enum ChunkLayout {
   static let maxExtraHeaderBytes = 4096
   static let minRecordBytes = MemoryLayout<pi_record>.size
   /// Records up to here are transposed. Larger ones hold text, names and ids that have no columns.
-  static let maxColumnRecordBytes = 64
+  static let maxColumnRecordBytes = 128
 }
 
 extension Chunk {

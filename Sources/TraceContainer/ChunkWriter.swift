@@ -87,7 +87,7 @@ public final class ChunkWriter {
       if group.isColumns {
         Columns.encode(
           out + at, count: Int(group.count), recordBytes: Int(group.recordBytes),
-          deltas: Columns.defaultDeltas, into: raw + at)
+          deltas: group.deltas, into: raw + at)
       } else {
         (raw + at).copyMemory(from: out + at, byteCount: Int(group.recordBytes) * Int(group.count))
       }

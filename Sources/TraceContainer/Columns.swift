@@ -1,3 +1,5 @@
+import CTraceRecords
+
 /// The COLUMNS encoding: rows of records to byte planes of columns, and back.
 ///
 /// A record is column 0, its first 8 bytes, and then columns 1, 2, … of 4 bytes each. A column that is marked
@@ -7,6 +9,27 @@
 enum Columns {
   /// Time and sequence: they rise steadily, their differences are small.
   static let defaultDeltas: UInt32 = 1 << 0 | 1 << 3
+
+  /// The columns that are stored as differences: those, and counter values behind the record's structure, which
+  /// only ever rise on one CPU.
+  static func deltas(type: UInt8, recordBytes: Int) -> UInt32 {
+    let structure: Int
+    switch UInt32(type) {
+    case PI_RECORD_OP_BEGIN.rawValue, PI_RECORD_BARRIER.rawValue, PI_RECORD_SWITCH_IN.rawValue,
+      PI_RECORD_TOKEN_END.rawValue, PI_RECORD_GRAPH_END.rawValue:
+      structure = MemoryLayout<pi_record>.size
+    case PI_RECORD_OP_FUSED.rawValue: structure = MemoryLayout<pi_op_fused>.size
+    case PI_RECORD_SWITCH_OUT.rawValue: structure = MemoryLayout<pi_switch_out>.size
+    case PI_RECORD_TOKEN_BEGIN.rawValue: structure = MemoryLayout<pi_token_begin>.size
+    case PI_RECORD_GRAPH_BEGIN.rawValue: structure = MemoryLayout<pi_graph_begin>.size
+    default: return defaultDeltas
+    }
+    guard recordBytes > structure else { return defaultDeltas }
+    let first = UInt32(columnCount(recordBytes: structure))
+    let behind = UInt32(columnCount(recordBytes: recordBytes))
+    let counters = (behind >= 32 ? UInt32.max : (1 << behind) - 1) & ~((1 << first) - 1)
+    return defaultDeltas | counters
+  }
 
   static func columnCount(recordBytes: Int) -> Int { 1 + (recordBytes - 8) / 4 }
 

@@ -13,7 +13,7 @@ public func importRun(
   _ trace: TraceFile, info: TraceInfo? = nil, into visitor: inout some RunVisitor
 ) throws(TraceFileError) -> ImportStatistics {
   let info = if let info { info } else { try TraceInfo(trace) }
-  var builder = RunBuilder(RunContext(info))
+  var builder = RunBuilder(RunContext(info), draftContexts: findDraftContexts(trace, info))
   var merger = RecordMerger()
   var reader = try trace.reader()
   var sequences = SequenceAccount()
@@ -70,6 +70,10 @@ extension RunContext {
     hasOperators = info.count(RecordType.operatorBegin) + info.count(RecordType.operatorFused) > 0
     hasBarriers = info.count(RecordType.barrier) > 0
     hasSamples = info.count(RecordType.sampleBegin) > 0
+    counterColumns = info.metadata.counterColumns.map { $0.index + 1 }.max() ?? 0
+    hasAccepts = info.count(RecordType.accept) > 0
+    hasScheduler =
+      info.count(RecordType.switchOut) + info.count(RecordType.switchIn) + info.count(RecordType.wakeup) > 0
     end = info.range?.end.nanoseconds ?? 0
   }
 }

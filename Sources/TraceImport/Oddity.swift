@@ -54,6 +54,13 @@ public enum Oddity: Int, CaseIterable, Sendable {
   case expertsOutsideStep
   case repeatedExperts
   case malformedExperts
+  /// A thread left the CPU without having got it, or got it twice: a scheduler's event is missing.
+  case missingSwitch
+  case unmatchedEnqueueEnd
+  case unendedEnqueue
+  case unmatchedDraftEnd
+  /// Drafted tokens accepted although nothing was verified since.
+  case unmatchedAccept
   /// More threads, CPUs, tensors or simultaneous graphs than can be followed.
   case tooMany
 

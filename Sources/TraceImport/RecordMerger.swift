@@ -45,10 +45,13 @@ struct RecordMerger: ~Copyable {
         oddities.count(.shortRecord, group.count)
         continue
       }
-      // The recorder's own records are about the recording, not about a moment of the target.
-      if group.type >= RecordType.firstUser { continue }
+      // Most of the recorder's own records are about the recording, not about a moment of the target.
+      let isRecorders = group.type >= RecordType.firstUser
+      if isRecorders && !RecordType.isReading(group.type) { continue }
       if used == lists.count { lists.append([]) }
-      latest = max(latest, Self.fill(&lists[used], group, base))
+      let last = Self.fill(&lists[used], group, base)
+      // Their times are later than those of records that programs have yet to write.
+      if !isRecorders { latest = max(latest, last) }
       used += 1
     }
     return latest > Self.holdBackNanoseconds ? latest - Self.holdBackNanoseconds : 0

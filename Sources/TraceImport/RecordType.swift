@@ -19,6 +19,15 @@ enum RecordType {
   static let sampleBegin = UInt8(PI_RECORD_SAMPLE_BEGIN.rawValue)
   static let sampleEnd = UInt8(PI_RECORD_SAMPLE_END.rawValue)
   static let warmup = UInt8(PI_RECORD_WARMUP.rawValue)
+  static let switchOut = UInt8(PI_RECORD_SWITCH_OUT.rawValue)
+  static let switchIn = UInt8(PI_RECORD_SWITCH_IN.rawValue)
+  static let wakeup = UInt8(PI_RECORD_WAKEUP.rawValue)
+  static let backend = UInt8(PI_RECORD_BACKEND.rawValue)
+  static let enqueueBegin = UInt8(PI_RECORD_ENQUEUE_BEGIN.rawValue)
+  static let enqueueEnd = UInt8(PI_RECORD_ENQUEUE_END.rawValue)
+  static let draftBegin = UInt8(PI_RECORD_DRAFT_BEGIN.rawValue)
+  static let draftEnd = UInt8(PI_RECORD_DRAFT_END.rawValue)
+  static let accept = UInt8(PI_RECORD_ACCEPT.rawValue)
   static let firstUser = UInt8(PI_RECORD_FIRST_USER.rawValue)
   static let clock = UInt8(PI_RECORD_CLOCK.rawValue)
   static let loss = UInt8(PI_RECORD_LOSS.rawValue)
@@ -28,6 +37,13 @@ enum RecordType {
   static let exit = UInt8(PI_RECORD_EXIT.rawValue)
   static let end = UInt8(PI_RECORD_END.rawValue)
   static let process = UInt8(PI_RECORD_PROCESS.rawValue)
+  static let frequency = UInt8(PI_RECORD_FREQUENCY.rawValue)
+  static let temperature = UInt8(PI_RECORD_TEMPERATURE.rawValue)
+  static let counter = UInt8(PI_RECORD_COUNTER.rawValue)
+  static let probes = UInt8(PI_RECORD_PROBES.rawValue)
+
+  /// Records of the recorder that are about moments of the run, and so are put in order with the target's.
+  @inline(__always) static func isReading(_ type: UInt8) -> Bool { type >= frequency && type <= probes }
 
   /// The name in TRACE-FORMAT.md.
   static func name(_ type: UInt8) -> String {
@@ -38,6 +54,10 @@ enum RecordType {
       structureEnd: "STRUCTURE_END", experts: "EXPERTS", sampleBegin: "SAMPLE_BEGIN",
       sampleEnd: "SAMPLE_END", warmup: "WARMUP", clock: "CLOCK", loss: "LOSS", cost: "COST",
       thread: "THREAD", site: "SITE", exit: "EXIT", end: "END", process: "PROCESS",
+      switchOut: "SWITCH_OUT", switchIn: "SWITCH_IN", wakeup: "WAKEUP", backend: "BACKEND",
+      enqueueBegin: "ENQUEUE_BEGIN", enqueueEnd: "ENQUEUE_END", draftBegin: "DRAFT_BEGIN",
+      draftEnd: "DRAFT_END", accept: "ACCEPT", frequency: "FREQUENCY", temperature: "TEMPERATURE",
+      counter: "COUNTER", probes: "PROBES",
     ]
     return names[type] ?? "type \(type)"
   }

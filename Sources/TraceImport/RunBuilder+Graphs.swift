@@ -21,7 +21,8 @@ extension RunBuilder {
     guard kind == UInt8(PI_GRAPH_CPU.rawValue) else {
       callers[caller].graphs.append(
         GraphFrame(
-          kind: kind, slot: -1, begin: now, backend: begin.backend, nodeCount: max(0, Int(begin.n_nodes))))
+          kind: kind, slot: -1, begin: now, backend: begin.backend, nodeCount: max(0, Int(begin.n_nodes)),
+          structure: structures.index(begin.head.ref), counters: counterMark(thread)))
       return
     }
     guard let slot = (0..<Self.maxRuns).first(where: { !runs[$0].isActive }) else {
@@ -31,7 +32,8 @@ extension RunBuilder {
     start(slot, thread, caller, now, begin)
     callers[caller].graphs.append(
       GraphFrame(
-        kind: kind, slot: Int32(slot), begin: now, backend: 0, nodeCount: max(0, Int(begin.n_nodes))))
+        kind: kind, slot: Int32(slot), begin: now, backend: 0, nodeCount: max(0, Int(begin.n_nodes)),
+        counters: counterMark(thread)))
   }
 
   private mutating func start(
@@ -58,6 +60,7 @@ extension RunBuilder {
     run.pointee.begun = 0
     run.pointee.operators = 0
     run.pointee.hasOwnerOperator = false
+    run.pointee.hasOperatorProbes = probeGap == nil
     run.pointee.workers.removeAll(keepingCapacity: true)
     nextGraph += 1
     activeRuns.append(Int32(slot))
@@ -115,8 +118,10 @@ extension RunBuilder {
           index: nextGraph, step: callers[caller].step?.index,
           thread: ThreadID(threads[Int(callers[caller].thread)].tid),
           range: TimeRange(start: .init(nanoseconds: frame.begin), end: .init(nanoseconds: now)),
-          structure: nil, backend: "backend 0x" + String(frame.backend, radix: 16),
-          nodeCount: frame.nodeCount, threadCount: 0, isComplete: isComplete)))
+          structure: frame.structure?.number, backend: backendName(frame.backend),
+          nodeCount: frame.nodeCount, threadCount: 0, isComplete: isComplete, isCPUGraph: false,
+          counters: counterDelta(
+            Int(callers[caller].thread), since: isComplete ? frame.counters.first : nil))))
     nextGraph += 1
   }
 
@@ -127,14 +132,14 @@ extension RunBuilder {
     for worker in workers + [Int32(thread)] {
       let state = threads[Int(worker)]
       guard state.run == Int32(slot), state.runGeneration == runs[slot].generation else { continue }
-      if isComplete {
-        endOperator(Int(worker), max(now, state.lastTime))
+      if isComplete, runs[slot].hasOperatorProbes {
+        endOperator(Int(worker), max(now, state.lastTime), isOwnRecord: Int(worker) == thread)
       } else {
         abandonOperator(Int(worker))
       }
     }
     if isComplete, context.hasOperators {
-      account(caller, .graphOverhead, to: now)
+      account(caller, runs[slot].hasOperatorProbes ? .graphOverhead : .notProbed, to: now)
     }
     callers[caller].accountedUntil = max(callers[caller].accountedUntil ?? 0, now)
     let run = runs + slot
@@ -157,7 +162,8 @@ extension RunBuilder {
           thread: ThreadID(threads[thread].tid),
           range: TimeRange(start: .init(nanoseconds: run.pointee.begin), end: .init(nanoseconds: now)),
           structure: run.pointee.structureNumber == 0 ? nil : run.pointee.structureNumber, backend: "CPU",
-          nodeCount: run.pointee.nodeCount, threadCount: run.pointee.threadCount, isComplete: isComplete)))
+          nodeCount: run.pointee.nodeCount, threadCount: run.pointee.threadCount, isComplete: isComplete,
+          counters: counterDelta(thread, since: isComplete ? frame.counters.first : nil))))
     run.pointee.isActive = false
     run.pointee.generation &+= 1
     run.pointee.structure = nil
@@ -175,7 +181,7 @@ extension RunBuilder {
     if slot >= 0, runs[slot].generation == threads[thread].runGeneration, runs[slot].owner == Int32(thread) {
       return
     }
-    endOperator(thread, now)
+    endOperator(thread, now, isOwnRecord: true)
   }
 
   mutating func walk(_ record: RecordView, _ thread: Int) {

@@ -90,9 +90,11 @@ extension RunBuilder {
       }
       if isMain, !run.pointee.hasOwnerOperator {
         run.pointee.hasOwnerOperator = true
-        account(Int(state.pointee.caller), .graphOverhead, to: now)
+        account(
+          Int(state.pointee.caller), run.pointee.hasOperatorProbes ? .graphOverhead : .notProbed, to: now)
       }
     }
+    if context.hasCounters { counters[thread].mark = counters[thread].now }
     state.pointee.activity = .inOperator
     state.pointee.position = position
     state.pointee.span = OperatorSpan(
@@ -104,7 +106,9 @@ extension RunBuilder {
   /// The thread's next operator begins: this ends the wait at the barrier, or the operator itself where
   /// there is no barrier.
   @inline(__always)
-  private mutating func closeOperator(_ thread: Int, _ now: UInt64, skipped: Int) {
+  private mutating func closeOperator(
+    _ thread: Int, _ now: UInt64, skipped: Int, isOwnRecord: Bool = true
+  ) {
     let state = threads + thread
     let time = TraceTime(nanoseconds: now)
     switch state.pointee.activity {
@@ -115,9 +119,11 @@ extension RunBuilder {
     case .inOperator:
       state.pointee.span.range.end = time
       state.pointee.span.barrier = TimeRange(start: time, end: time)
-      if isNearLoss, skipped > 0 || expectsBarrier(thread) { repair(thread) } else { learn(thread) }
+      let isGuess = isNearLoss && (skipped > 0 || expectsBarrier(thread))
+      if isGuess { repair(thread) } else { learn(thread) }
+      if context.hasCounters { endOperatorCounters(thread, isOwnRecord: isOwnRecord && !isGuess) }
     }
-    emit(thread)
+    emit(thread, isOwnRecord: isOwnRecord)
   }
 
   /// The thread arrives at a barrier of the graph's loop.
@@ -134,6 +140,7 @@ extension RunBuilder {
       state.pointee.span.range.end = time
       state.pointee.span.barrier = TimeRange(start: time, end: time)
       state.pointee.activity = .inBarrier
+      if context.hasCounters { endOperatorCounters(thread, isOwnRecord: true) }
     case .inBarrier:
       // The last operator was followed by views only: the wait goes on.
       if !isFinal { oddities.count(.barrierWithoutOperator) }
@@ -146,11 +153,20 @@ extension RunBuilder {
     }
   }
 
+  /// - Parameter isOwnRecord: false when the wait's end was told by another thread, or not at all.
   @inline(__always)
-  private mutating func emit(_ thread: Int) {
+  mutating func emit(_ thread: Int, isOwnRecord: Bool = true) {
     let state = threads + thread
     state.pointee.activity = .idle
-    output.append(state.pointee.span)
+    if context.hasCounters {
+      let wait = isOwnRecord ? counterDelta(thread, since: counters[thread].mark) : nil
+      output.append(
+        state.pointee.span,
+        counters: state.pointee.span.isRepaired ? .init() : counters[thread].operatorDelta,
+        barrier: wait ?? CounterDelta())
+    } else {
+      output.append(state.pointee.span)
+    }
     statistics.operatorSpans &+= 1
     if state.pointee.span.isMainThread, state.pointee.caller >= 0 {
       callers[Int(state.pointee.caller)].accountedUntil = state.pointee.span.barrier.end.nanoseconds
@@ -193,8 +209,10 @@ extension RunBuilder {
   }
 
   /// The graph has ended: so has what this thread did in it.
-  mutating func endOperator(_ thread: Int, _ now: UInt64) {
-    closeOperator(thread, now, skipped: 0)
+  ///
+  /// - Parameter isOwnRecord: false when the record that says so is another thread's.
+  mutating func endOperator(_ thread: Int, _ now: UInt64, isOwnRecord: Bool) {
+    closeOperator(thread, now, skipped: 0, isOwnRecord: isOwnRecord)
     threads[thread].run = -1
   }
 
@@ -202,10 +220,11 @@ extension RunBuilder {
   mutating func abandonOperator(_ thread: Int) {
     switch threads[thread].activity {
     case .idle: break
-    case .inBarrier: emit(thread)
+    case .inBarrier: emit(thread, isOwnRecord: false)
     case .inOperator:
       threads[thread].activity = .idle
-      oddities.count(.droppedOperator)
+      // With the probes out its end is nowhere; that is no oddity.
+      if probeGap == nil { oddities.count(.droppedOperator) }
     }
     threads[thread].run = -1
   }

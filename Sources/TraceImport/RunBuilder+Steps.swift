@@ -19,7 +19,9 @@ extension RunBuilder {
     }
     abandonGraphs(caller, previousTime)
     account(caller, .outsideEngine, to: now)
-    openStep(caller, now, context: context, calls: [api], tokens: tokens, isWhole: true)
+    openStep(
+      caller, now, context: context, calls: [api], tokens: tokens, isWhole: true,
+      counters: counterMark(thread))
   }
 
   mutating func endToken(_ thread: Int, _ now: UInt64, api: UInt8) {
@@ -63,13 +65,16 @@ extension RunBuilder {
   }
 
   private mutating func openStep(
-    _ caller: Int, _ now: UInt64, context: UInt64, calls: [UInt8], tokens: Int?, isWhole: Bool
+    _ caller: Int, _ now: UInt64, context: UInt64, calls: [UInt8], tokens: Int?, isWhole: Bool,
+    counters: [CounterMark] = []
   ) {
     // A first step is a rare thing; a hostile trace may hold many.
     let isFirst = callers[caller].contexts.count < 4096 && callers[caller].contexts.insert(context).inserted
     callers[caller].step = OpenStep(
       index: nextStep, begin: now, context: context, calls: calls, callTokens: tokens,
-      isWarmup: callers[caller].isWarmingUp, isFirstOfContext: isFirst, isWhole: isWhole)
+      isWarmup: callers[caller].isWarmingUp, isFirstOfContext: isFirst, isWhole: isWhole,
+      role: speculativeRole(caller, step: nextStep, context: context), hasOperatorProbes: probeGap == nil,
+      counters: counters)
     nextStep += 1
     callers[caller].accountedUntil = now
   }
@@ -98,7 +103,9 @@ extension RunBuilder {
     let end = max(now, open.begin)
     callers[caller].accountedUntil = end
     var coverage: Double?
-    if context.hasOperators, open.isExpectationKnown, open.graphs > 0, open.expected > 0 {
+    if context.hasOperators, open.hasOperatorProbes, open.isExpectationKnown, open.graphs > 0,
+      open.expected > 0
+    {
       coverage = min(1, Double(open.begun) / Double(open.expected))
     }
     let step = TokenStep(
@@ -106,16 +113,24 @@ extension RunBuilder {
       range: TimeRange(start: .init(nanoseconds: open.begin), end: .init(nanoseconds: end)),
       phase: phase(of: open, caller), tokenCount: open.tokenCount, position: open.position,
       context: open.context, graphCount: open.graphs, operatorCount: open.operators, coverage: coverage,
-      isComplete: isComplete && open.isWhole)
+      isComplete: isComplete && open.isWhole, hasOperatorProbes: open.hasOperatorProbes,
+      counters: counterDelta(Int(callers[caller].thread), since: isComplete ? open.counters.first : nil))
+    closeInRound(caller, open, end)
     callers[caller].step = nil
     callers[caller].previous = step
     callers[caller].sampledSinceStep = false
     callers[caller].held = HeldStep(
-      step: step, mayBeWarmup: open.isFirstOfContext && (open.tokenCount ?? 3) <= 2)
+      step: step,
+      mayBeWarmup: open.isFirstOfContext && open.role == .none && (open.tokenCount ?? 3) <= 2)
   }
 
   private func phase(of open: OpenStep, _ caller: Int) -> Phase {
     if open.isWarmup { return .warmup }
+    switch open.role {
+    case .draft: return .draft
+    case .verify: return .verify
+    case .none: break
+    }
     guard let tokens = open.tokenCount, tokens > 0 else { return .unknown }
     if tokens > 1 { return .prefill }
     // The last token of a prompt that does not divide by the batch size: nobody sampled before it.

@@ -12,8 +12,14 @@ struct RunContext {
   var hasOperators = false
   var hasBarriers = false
   var hasSamples = false
+  /// Counter values behind records; 0 without counters.
+  var counterColumns = 0
+  var hasScheduler = false
+  var hasAccepts = false
   /// Last time of the target's records.
   var end: UInt64 = 0
+
+  var hasCounters: Bool { counterColumns > 0 }
 }
 
 /// The state machine from ordered records to spans: one state per thread, per running graph, per caller.
@@ -28,6 +34,8 @@ struct RunBuilder: ~Copyable {
   static let nobody = TraceTime(nanoseconds: 0)
 
   let context: RunContext
+  /// Whether records are looked at for more than what they say themselves.
+  private let hasExtras: Bool
   var output = Output()
   var statistics = ImportStatistics()
   var oddities = OddityCounts()
@@ -37,6 +45,9 @@ struct RunBuilder: ~Copyable {
   var threads: UnsafeMutablePointer<ThreadState>
   var threadCount = 0
   private var threadCapacity = 64
+  /// Beside `threads`, in a trace with counters, or with scheduler events; else empty.
+  var counters: [CounterState] = []
+  var scheduling: [SchedulerState] = []
   /// Thread index plus one by hash of the tid, 0 for empty.
   private var threadTable: UnsafeMutablePointer<Int32>
   private var threadMask = 255
@@ -46,15 +57,26 @@ struct RunBuilder: ~Copyable {
   let runs: UnsafeMutablePointer<RunSlot>
   var activeRuns: [Int32] = []
   var callers: [Caller] = []
+  /// Beside `callers`.
+  var callerExtras: [CallerExtras] = []
   var structures: StructureStore
   var losses = LossTracker()
   /// When the current record's thread was last heard of before it: the end of what has lost its own.
   var previousTime: UInt64 = 0
   var nextStep = 0
   var nextGraph = 0
+  var nextRound = 0
+  /// Contexts of draft models.
+  var draftContexts: Set<UInt64>
+  var backends: [UInt64: Backend] = [:]
+  /// The open interval without operator probes.
+  var probeGap: (begin: UInt64, speed: Double)?
+  var probeGaps = 0
 
-  init(_ context: RunContext) {
+  init(_ context: RunContext, draftContexts: Set<UInt64> = []) {
     self.context = context
+    self.draftContexts = draftContexts
+    hasExtras = context.hasCounters || context.hasScheduler
     structures = StructureStore(names: context.names, layout: context.layout)
     threads = .allocate(capacity: threadCapacity)
     threadTable = .allocate(capacity: 256)
@@ -79,6 +101,7 @@ struct RunBuilder: ~Copyable {
       oddities.count(.impossibleTime)
       return
     }
+    if record.type >= RecordType.firstUser { return reading(record, time) }
     losses.note(record, time)
     let thread = threadIndex(record.tid)
     guard thread >= 0 else { return }
@@ -89,6 +112,7 @@ struct RunBuilder: ~Copyable {
       threads[thread].lastTime = time
     }
     let now = threads[thread].lastTime
+    if hasExtras { noteExtras(record, thread, now) }
     switch record.type {
     case RecordType.operatorBegin:
       beginOperator(thread, now, record.ref, last: record.ref)
@@ -101,6 +125,12 @@ struct RunBuilder: ~Copyable {
       previousTime = before
       processRare(record, thread, now)
     }
+  }
+
+  /// Counters and the scheduler's view, in a trace that has them.
+  private mutating func noteExtras(_ record: RecordView, _ thread: Int, _ now: UInt64) {
+    if context.hasCounters { noteCounters(record, thread) }
+    if context.hasScheduler { noteRunning(record, thread, now) }
   }
 
   private mutating func processRare(_ record: RecordView, _ thread: Int, _ now: UInt64) {
@@ -126,6 +156,15 @@ struct RunBuilder: ~Copyable {
     case RecordType.sampleEnd: endSample(thread, now, sampler: record.flags)
     case RecordType.warmup:
       if let caller = callerIndex(thread) { callers[caller].isWarmingUp = record.ref != 0 }
+    case RecordType.switchOut: switchOut(record, thread, now)
+    case RecordType.switchIn: switchIn(record, thread, now)
+    case RecordType.wakeup: wakeup(thread, now)
+    case RecordType.backend: backend(record)
+    case RecordType.enqueueBegin: beginEnqueue(record, thread, now)
+    case RecordType.enqueueEnd: endEnqueue(record, thread, now)
+    case RecordType.draftBegin: beginDraft(thread, now)
+    case RecordType.draftEnd: endDraft(thread, now)
+    case RecordType.accept: accept(thread, now, tokens: record.ref)
     default: oddities.count(.unknownRecordType)
     }
   }
@@ -146,8 +185,12 @@ struct RunBuilder: ~Copyable {
         closeStep(caller, now, isComplete: false)
       }
       flushHeld(caller)
+      if callerExtras[caller].enqueue != nil { oddities.count(.unendedEnqueue) }
+      endRound(caller)
     }
     for thread in 0..<threadCount { abandonOperator(thread) }
+    finishScheduling()
+    endProbeGap(min(context.end, Self.maxTime), resumedAt: nil)
     losses.finish(&output, end: context.end)
   }
 
@@ -179,6 +222,8 @@ struct RunBuilder: ~Copyable {
     }
     if threadCount == threadCapacity { growThreads() }
     threads[threadCount] = ThreadState(tid: tid)
+    if context.hasCounters { counters.append(CounterState()) }
+    if context.hasScheduler { scheduling.append(SchedulerState()) }
     threadCount += 1
     insert(tid, threadCount)
     return threadCount - 1
@@ -213,6 +258,7 @@ struct RunBuilder: ~Copyable {
     }
     threads[thread].caller = Int32(callers.count)
     callers.append(Caller(thread: Int32(thread)))
+    callerExtras.append(CallerExtras())
     return callers.count - 1
   }
 }

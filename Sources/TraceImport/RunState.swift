@@ -58,6 +58,8 @@ struct RunSlot {
   /// Threads that work for it, the owner not among them.
   var workers: [Int32] = []
   var hasOwnerOperator = false
+  /// False when the operator probes were out for a part of it.
+  var hasOperatorProbes = true
 }
 
 /// An open graph call of a thread; backend graphs may contain CPU graphs.
@@ -70,6 +72,9 @@ struct GraphFrame {
   var nodeCount: Int
   /// A graph was computed inside: then this frame only wraps it.
   var wraps = false
+  var structure: StructureIndex?
+  /// Where the thread's counters stood at its begin, in a trace with counters; else empty.
+  var counters: [CounterMark] = []
 }
 
 /// An open token step.
@@ -95,6 +100,10 @@ struct OpenStep {
   var expected = 0
   /// A CPU graph without structure makes the expectation unknown.
   var isExpectationKnown = true
+  var role = SpeculativeRole.none
+  var hasOperatorProbes = true
+  /// Where the thread's counters stood at its begin; empty where they were not recorded there.
+  var counters: [CounterMark] = []
 
   var tokenCount: Int? { callTokens ?? (ubatches > 0 ? ubatchTokens : nil) }
 }
@@ -103,6 +112,12 @@ struct OpenStep {
 struct HeldStep {
   var step: TokenStep
   var mayBeWarmup: Bool
+}
+
+/// What few callers have; apart, so that `Caller` stays small.
+struct CallerExtras {
+  var enqueue: EnqueueSpan?
+  var round: OpenRound?
 }
 
 /// A thread that calls the engine.

@@ -51,6 +51,17 @@ public struct TraceInfo: Sendable {
     public var boottimeNanoseconds: Int64
     public var realtimeNanoseconds: Int64
   }
+  /// What a counter of a CPU counted, and for how much of the time.
+  public struct CounterReading: Sendable {
+    public var cpu: Int
+    public var column: Int
+    public var value: UInt64
+    /// Nanoseconds that it was on, and that it had a register.
+    public var enabled: UInt64
+    public var running: UInt64
+    /// Share of the time that it counted, 0…1; nil when it was never on.
+    public var share: Double? { enabled > 0 ? min(1, Double(running) / Double(enabled)) : nil }
+  }
   public struct ThreadName: Sendable {
     public var thread: ThreadID
     public var process: UInt32
@@ -83,6 +94,19 @@ public struct TraceInfo: Sendable {
   public var threads: [ThreadName] = []
   /// Hits by index of the metadata's sites, as last written.
   public var siteHits: [Int: UInt64] = [:]
+  /// Sites that never fired although their neighbours did.
+  public var silentSites: Set<Int> = []
+  /// Sites whose hits are those of all sites of their role.
+  public var sharedSites: Set<Int> = []
+  /// Backends that graphs were computed on, as far as they are among the records looked at.
+  public var backends: [Backend] = []
+  /// Last reading of each counter and CPU.
+  public var counterReadings: [CounterReading] = []
+  /// Clock frequencies and temperatures among the records looked at: all of a short recording, those near the begin
+  /// and the end of a long one.
+  public var readings: [Reading] = []
+  /// Intervals without operator probes.
+  public var probeGaps: [ProbeGap] = []
   /// Wait status of the target, where the recorder was its parent.
   public var waitStatus: UInt32?
   /// nil: the trace has no END record, it was cut short or is still being written.
@@ -92,6 +116,19 @@ public struct TraceInfo: Sendable {
 
   public var isComplete: Bool { end != nil && damage.isEmpty }
   public var missingRecords: UInt64 { cpus.reduce(0) { $0 &+ $1.missing } }
+
+  /// Share of the time that a counter had a register, on the CPU where it was least, 0…1; nil where not recorded.
+  public func leastShare(ofColumn column: Int) -> Double? {
+    counterReadings.filter { $0.column == column }.compactMap(\.share).min()
+  }
+
+  /// Whether all clock frequencies and temperatures of the trace are among `readings`.
+  public var hasAllReadings: Bool {
+    readings.count >= count(RecordType.frequency) + count(RecordType.temperature)
+  }
+
+  /// Record types of the scheduler's events.
+  public static let switchTypes = [RecordType.switchOut, RecordType.switchIn, RecordType.wakeup]
 
   /// The name that TRACE-FORMAT.md gives a record type.
   public static func recordTypeName(_ type: UInt8) -> String { RecordType.name(type) }
@@ -103,6 +140,12 @@ public struct TraceInfo: Sendable {
   /// and the last, for counters.
   private static let firstDecoded = 8
   private static let lastDecoded = 24
+  /// Chunks in between with one of the rare records that are shown.
+  private static let othersDecoded = 64
+
+  private static func isWanted(_ type: UInt8) -> Bool {
+    type == RecordType.backend || type == RecordType.probes
+  }
 
   /// - Throws: `TraceFileError` when the header is wrong; damage behind it is listed instead.
   public init(_ trace: TraceFile) throws(TraceFileError) {
@@ -113,6 +156,7 @@ public struct TraceInfo: Sendable {
     var metadataReader = MetadataReader()
     var sequences = SequenceAccount()
     var firstChunks: [Chunk] = []
+    var otherChunks: [Chunk] = []
     var lastChunks: [Chunk] = []
     var first = UInt64.max
     var last: UInt64 = 0
@@ -136,6 +180,9 @@ public struct TraceInfo: Sendable {
           first = min(first, chunk.firstTime)
           last = max(last, chunk.lastTime)
         }
+        if chunk.groups.contains(where: { Self.isWanted($0.type) }), otherChunks.count < Self.othersDecoded {
+          otherChunks.append(chunk)
+        }
         guard chunk.groups.contains(where: { $0.type >= RecordType.firstUser }) else { break }
         if firstChunks.count < Self.firstDecoded {
           firstChunks.append(chunk)
@@ -151,11 +198,16 @@ public struct TraceInfo: Sendable {
     warnings = metadataReader.warnings
     var own = RecorderRecords()
     var buffer: [UInt8] = []
-    for chunk in firstChunks + lastChunks {
+    let ends = Set((firstChunks + lastChunks).map(\.offset))
+    let others = otherChunks.filter { !ends.contains($0.offset) }
+    for chunk in (firstChunks + others + lastChunks).sorted(by: { $0.offset < $1.offset }) {
       do {
         let groups = try reader.decode(chunk, into: &buffer)
         buffer.withUnsafeBytes { bytes in
-          for group in groups where group.type >= RecordType.firstUser { own.add(group, in: bytes) }
+          for group in groups
+          where group.type >= RecordType.firstUser || group.type == RecordType.backend {
+            own.add(group, in: bytes)
+          }
         }
       } catch {
         damage.append(Damage(offset: error.offset, skippedBytes: nil, description: error.description))
@@ -169,6 +221,12 @@ public struct TraceInfo: Sendable {
     clocks = own.clocks.sorted { $0.monotonic < $1.monotonic }
     threads = own.threads.values.sorted { $0.thread < $1.thread }
     siteHits = own.siteHits
+    silentSites = own.silentSites
+    sharedSites = own.sharedSites
+    backends = own.backends.values.sorted { $0.address < $1.address }
+    counterReadings = own.counters.values.sorted { ($0.column, $0.cpu) < ($1.column, $1.cpu) }
+    readings = own.readings
+    probeGaps = own.probeGaps(end: range?.end)
     waitStatus = own.waitStatus
     end = own.end
     for cpu in Set(sequences.cpus.keys).union(own.losses.keys).sorted() {
@@ -230,69 +288,5 @@ struct SequenceAccount {
     cpu.records &+= UInt64(count)
     cpus[number] = cpu
     return first != expected || last &- first &+ 1 != count
-  }
-}
-
-/// The records that the recorder's user space wrote.
-struct RecorderRecords {
-  struct Loss {
-    var lost: UInt64
-    var unreadable: UInt64
-    var expertsCut: UInt64
-    var lastSequence: UInt64
-  }
-  var losses: [Int: Loss] = [:]
-  var cost: TraceInfo.Cost?
-  var clocks: [TraceInfo.ClockAnchor] = []
-  var threads: [UInt32: TraceInfo.ThreadName] = [:]
-  var siteHits: [Int: UInt64] = [:]
-  var waitStatus: UInt32?
-  var end: TraceInfo.End?
-
-  /// More are not kept: no machine has them, a hostile file may.
-  private static let limit = 65536
-
-  mutating func add(_ group: RecordGroup, in bytes: UnsafeRawBufferPointer) {
-    guard let base = bytes.baseAddress, group.recordBytes >= MemoryLayout<pi_record>.size,
-      group.byteOffset + group.recordBytes * group.count <= bytes.count
-    else { return }
-    for i in 0..<group.count {
-      add(RecordView(base: base + group.byteOffset + i * group.recordBytes, byteCount: group.recordBytes))
-    }
-  }
-
-  private mutating func add(_ record: RecordView) {
-    switch record.type {
-    case RecordType.clock:
-      guard let clock = record.read(pi_clock.self), clocks.count < Self.limit else { return }
-      clocks.append(
-        .init(
-          monotonic: TraceTime(nanoseconds: record.time), boottimeNanoseconds: clock.boottime_ns,
-          realtimeNanoseconds: clock.realtime_ns))
-    case RecordType.loss:
-      guard let loss = record.read(pi_loss.self) else { return }
-      losses[Int(record.cpu)] = Loss(
-        lost: loss.lost_records, unreadable: loss.unreadable, expertsCut: loss.experts_cut,
-        lastSequence: loss.last_sequence)
-    case RecordType.cost:
-      guard let value = record.read(pi_cost.self) else { return }
-      cost = .init(
-        cpuNanoseconds: value.cpu_ns, peakResidentBytes: value.resident_bytes,
-        writtenBytes: value.written_bytes, records: value.records)
-    case RecordType.thread:
-      guard var thread = record.read(pi_thread.self), threads.count < Self.limit else { return }
-      let name = withUnsafeBytes(of: &thread.comm) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      threads[record.tid] = .init(thread: ThreadID(record.tid), process: thread.tgid, name: name)
-    case RecordType.site:
-      guard let site = record.read(pi_site.self), siteHits.count < Self.limit else { return }
-      siteHits[Int(record.ref)] = site.hits
-    case RecordType.exit: waitStatus = record.ref == PI_UNKNOWN_COUNT ? nil : record.ref
-    case RecordType.end:
-      guard let value = record.read(pi_end.self) else { return }
-      end = .init(
-        reason: EndReason(rawValue: record.flags), records: value.records, lostRecords: value.lost_records,
-        chunks: value.chunks)
-    default: break
-    }
   }
 }

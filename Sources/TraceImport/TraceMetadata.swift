@@ -1,5 +1,6 @@
 import Foundation
 import GGML
+import TraceModel
 
 /// What the recorder wrote down in words: machine, target, engine, sites. Every value may be absent.
 public struct TraceMetadata: Sendable {
@@ -28,6 +29,24 @@ public struct TraceMetadata: Sendable {
     public var expectedNanoseconds: Int?
   }
 
+  /// A counter that was asked for.
+  public struct Counter: Sendable {
+    /// What counts it on one PMU.
+    public struct Event: Sendable {
+      public var pmu: String?
+      public var cpus: [Int]
+    }
+    /// As it was asked for.
+    public var name: String
+    /// Place of its values behind records; nil when it is not recorded.
+    public var column: Int?
+    /// `recorded` or `unsupported`.
+    public var state: String?
+    /// Why it is not recorded.
+    public var reason: String?
+    public var events: [Event]
+  }
+
   public var recorderName: String?
   public var recorderVersion: String?
   public var recorderArguments: [String] = []
@@ -50,10 +69,29 @@ public struct TraceMetadata: Sendable {
   /// nil when the metadata describes a layout that cannot be: then no tensor is decoded.
   public var tensorLayout: TensorLayout? = .current
   public var sites: [Site] = []
+  public var counters: [Counter] = []
+  /// Kind of each thermal zone by its index, such as `soc-thermal`.
+  public var thermalZones: [Int: String] = [:]
+  /// Whether the scheduler's events were asked for.
+  public var recordsScheduler: Bool?
+  /// Decoding speed under which operator probes are dropped, tokens a second.
+  public var leastTokensPerSecond: Double?
   public var notes: [String] = []
 
   /// True when a site of this role was chosen. Without site lists nothing is known: false.
   public func hasSite(_ role: String) -> Bool { sites.contains { $0.role == role } }
+
+  /// Counters with values behind records, in the order of their columns. A column belongs to the first counter that
+  /// claims it.
+  public var counterColumns: [CounterColumn] {
+    var seen: Set<Int> = []
+    return counters.compactMap { counter in
+      guard let column = counter.column, (0..<CounterDelta.capacity).contains(column),
+        seen.insert(column).inserted
+      else { return nil }
+      return CounterColumn(index: column, name: counter.name)
+    }.sorted { $0.index < $1.index }
+  }
 }
 
 /// Merges the JSON of METADATA chunks and reads it, ignoring what is not as it should be.
@@ -75,7 +113,7 @@ struct MetadataReader {
       if let object = value as? [String: Any], var existing = old[key] as? [String: Any] {
         merge(object, into: &existing)
         old[key] = existing
-      } else if ["libraries", "sites", "notes"].contains(key), let list = value as? [Any],
+      } else if Self.growing.contains(key), let list = value as? [Any],
         let existing = old[key] as? [Any]
       {
         old[key] = existing + list
@@ -85,13 +123,20 @@ struct MetadataReader {
     }
   }
 
+  private static let growing: Set<String> = ["libraries", "sites", "counters", "thermal_zones", "notes"]
+
   mutating func metadata() -> TraceMetadata {
     var result = TraceMetadata()
     let recorder = object("recorder")
     result.recorderName = string(recorder, "name")
     result.recorderVersion = string(recorder, "version")
     result.recorderArguments = strings(recorder, "arguments")
-    if let options = recorder["options"] as? [String: Any] { result.level = string(options, "level") }
+    if let options = recorder["options"] as? [String: Any] {
+      result.level = string(options, "level")
+      result.recordsScheduler = value(options, "sched", as: Bool.self)
+      result.leastTokensPerSecond =
+        value(options, "qos_min_mtps", as: NSNumber.self).map { $0.doubleValue / 1000 }
+    }
     let machine = object("machine")
     result.architecture = string(machine, "architecture")
     result.hostname = string(machine, "hostname")
@@ -133,6 +178,23 @@ struct MetadataReader {
         fileOffset: address(site, "file_offset"), address: address(site, "address"),
         instruction: string(site, "instruction"), instructionClass: string(site, "class"),
         expectedNanoseconds: integer(site, "expected_ns"))
+    }
+    result.counters = objects(root, "counters").compactMap { counter in
+      guard let name = string(counter, "name") else { return nil }
+      return .init(
+        name: name, column: integer(counter, "column"), state: string(counter, "state"),
+        reason: string(counter, "reason"),
+        events: objects(counter, "events").map { event in
+          .init(
+            pmu: string(event, "pmu"),
+            cpus: (event["cpus"] as? [Any] ?? []).compactMap {
+              ($0 as? NSNumber).flatMap { Int(exactly: $0) }
+            })
+        })
+    }
+    for zone in objects(root, "thermal_zones") {
+      guard let index = integer(zone, "index"), let type = string(zone, "type") else { continue }
+      result.thermalZones[index] = type
     }
     result.notes = strings(root, "notes")
     return result

@@ -24,10 +24,20 @@ public struct TokenStep: Sendable {
   public var coverage: Double?
   /// False when the step's end was not recorded (the trace stops inside it).
   public var isComplete: Bool
+  /// False when the recorder had taken the operator probes out for a part of the step.
+  public var hasOperatorProbes: Bool
+  /// What the calling thread counted from the step's begin to its end; nil without counters.
+  public var counters: CounterDelta? {
+    get { counterBox.first }
+    set { counterBox = newValue.map { [$0] } ?? [] }
+  }
+  /// Outside of the structure, so that it stays small where there are no counters.
+  private var counterBox: [CounterDelta] = []
 
   public init(
     index: Int, thread: ThreadID, range: TimeRange, phase: Phase, tokenCount: Int?, position: Int?,
-    context: UInt64, graphCount: Int, operatorCount: Int, coverage: Double?, isComplete: Bool
+    context: UInt64, graphCount: Int, operatorCount: Int, coverage: Double?, isComplete: Bool,
+    hasOperatorProbes: Bool = true, counters: CounterDelta? = nil
   ) {
     self.index = index
     self.thread = thread
@@ -40,6 +50,8 @@ public struct TokenStep: Sendable {
     self.operatorCount = operatorCount
     self.coverage = coverage
     self.isComplete = isComplete
+    self.hasOperatorProbes = hasOperatorProbes
+    self.counters = counters
   }
 }
 
@@ -58,10 +70,21 @@ public struct GraphRun: Sendable {
   public var nodeCount: Int
   public var threadCount: Int
   public var isComplete: Bool
+  /// True for a graph of `ggml_graph_compute`, whose operators the recorder sees; false for one that was seen only as
+  /// a backend's.
+  public var isCPUGraph: Bool
+  /// What the thread that computes it counted from begin to end; nil without counters.
+  public var counters: CounterDelta? {
+    get { counterBox.first }
+    set { counterBox = newValue.map { [$0] } ?? [] }
+  }
+  /// Outside of the structure, so that it stays small where there are no counters.
+  private var counterBox: [CounterDelta] = []
 
   public init(
     index: Int, step: Int?, thread: ThreadID, range: TimeRange, structure: UInt32?, backend: String,
-    nodeCount: Int, threadCount: Int, isComplete: Bool
+    nodeCount: Int, threadCount: Int, isComplete: Bool, isCPUGraph: Bool = true,
+    counters: CounterDelta? = nil
   ) {
     self.index = index
     self.step = step
@@ -72,6 +95,8 @@ public struct GraphRun: Sendable {
     self.nodeCount = nodeCount
     self.threadCount = threadCount
     self.isComplete = isComplete
+    self.isCPUGraph = isCPUGraph
+    self.counters = counters
   }
 }
 
@@ -127,6 +152,8 @@ public enum GapKind: String, Sendable, Hashable, CaseIterable {
   /// Inside a graph run on the thread that computes it, before the first or after the last
   /// operator: waking and joining threads.
   case graphOverhead = "graph overhead"
+  /// Inside a graph run, while the recorder had taken the operator probes out.
+  case notProbed = "operators not probed"
   /// In a sampler.
   case sampling
   /// Between token steps, in no sampler: the caller's own work, detokenising, waiting for requests.
@@ -195,6 +222,16 @@ public protocol RunVisitor {
   mutating func experts(_ activation: ExpertActivation)
   mutating func lossGap(_ gap: LossGap)
   mutating func tokenStep(_ step: TokenStep)
+  /// Right after `operatorSpan`, only in a trace with counters: what the span's thread counted in the operator and in
+  /// the barrier wait behind it.
+  mutating func operatorCounters(_ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan)
+  mutating func threadSlice(_ slice: ThreadSlice)
+  /// Before the first graph that names it.
+  mutating func backend(_ backend: Backend)
+  mutating func enqueueSpan(_ span: EnqueueSpan)
+  mutating func speculativeRound(_ round: SpeculativeRound)
+  mutating func reading(_ reading: Reading)
+  mutating func probeGap(_ gap: ProbeGap)
 }
 
 extension RunVisitor {
@@ -205,4 +242,13 @@ extension RunVisitor {
   public mutating func experts(_ activation: ExpertActivation) {}
   public mutating func lossGap(_ gap: LossGap) {}
   public mutating func tokenStep(_ step: TokenStep) {}
+  public mutating func operatorCounters(
+    _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
+  ) {}
+  public mutating func threadSlice(_ slice: ThreadSlice) {}
+  public mutating func backend(_ backend: Backend) {}
+  public mutating func enqueueSpan(_ span: EnqueueSpan) {}
+  public mutating func speculativeRound(_ round: SpeculativeRound) {}
+  public mutating func reading(_ reading: Reading) {}
+  public mutating func probeGap(_ gap: ProbeGap) {}
 }

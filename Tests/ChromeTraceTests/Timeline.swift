@@ -19,7 +19,17 @@ struct Timeline {
     var facts: [String: String] { arguments.mapValues { "\($0)" } }
   }
 
+  /// A point of a curve.
+  struct Point: Equatable {
+    var name: String
+    /// Nanoseconds.
+    var time: Int
+    var unit: String
+    var value: Double
+  }
+
   var slices: [Slice] = []
+  var points: [Point] = []
   var trackNames: [Int: String] = [:]
   var processName: String?
   var text = ""
@@ -53,6 +63,12 @@ struct Timeline {
             track: try #require(event["tid"] as? Int),
             start: try nanoseconds(event["ts"]), duration: try nanoseconds(event["dur"]), arguments: arguments
           ))
+      case ("C", _):
+        let unit = try #require(arguments.keys.first)
+        points.append(
+          Point(
+            name: name, time: try nanoseconds(event["ts"]), unit: unit,
+            value: try #require(arguments[unit] as? Double)))
       default: Issue.record("unexpected event \(event)", sourceLocation: sourceLocation)
       }
     }

@@ -1,101 +1,22 @@
 """--pid: attaching to a running, stripped llama-server and leaving it in peace."""
 
-import json
-import os
 import signal
-import socket
 import subprocess
-import threading
 import time
-import urllib.request
 
 import pytest
 
 import commands
-
-
-class Server:
-    def __init__(self, model: str, log):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            [
-                commands.LLAMA_SERVER, "-m", commands.MODELS / f"{model}.gguf", "--host", "127.0.0.1",
-                "--port", str(self.port), "--device", "none", "-ngl", "0", "-t", "1", "-c", "4096",
-                "--parallel", "1", "--no-warmup",
-            ],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        self.wait_until_ready()
-
-    def wait_until_ready(self):
-        for _ in range(240):
-            if self.process.poll() is not None:
-                raise AssertionError(f"llama-server ended with {self.process.returncode}")
-            try:
-                if self.request("/health")["status"] == "ok":
-                    return
-            except OSError:
-                time.sleep(0.25)
-        raise AssertionError("llama-server was not ready in time")
-
-    def request(self, path: str, body: dict | None = None) -> dict:
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data)
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return json.load(reply)
-
-    def complete(self, tokens: int) -> str:
-        body = {
-            "prompt": "Once upon a time", "n_predict": tokens, "temperature": 0, "ignore_eos": True,
-            "cache_prompt": False,
-        }  # fmt: skip
-        reply = self.request("/completion", body)
-        assert reply["tokens_predicted"] == tokens
-        return reply["content"]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+from servers import Load, Server, is_there
 
 
 @pytest.fixture(scope="module")
 def server(workdir):
-    assert os.access(commands.LLAMA_SERVER, os.X_OK)
+    assert is_there()
     with open(workdir / "llama-server.log", "wb") as log:
         server = Server("dense-q8_0", log)
         yield server
         server.stop()
-
-
-class Load:
-    """Requests without a pause, from a thread, until told to stop."""
-
-    def __init__(self, server: Server):
-        self.server, self.answers, self.stopping = server, 0, False
-        self.error: Exception | None = None
-        self.thread = threading.Thread(target=self.work)
-
-    def work(self):
-        try:
-            while not self.stopping:
-                self.server.complete(64)
-                self.answers += 1
-        except Exception as error:  # shown by the test that joins this thread
-            self.error = error
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping = True
-        self.thread.join()
 
 
 def test_attach_twenty_tokens_detach(server, workdir):

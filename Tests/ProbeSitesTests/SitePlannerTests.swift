@@ -68,18 +68,27 @@ import Testing
   @Test(arguments: fixtureNames) func everySiteIsConsistent(_ name: String) throws {
     let file = try FixtureFile(name)
     let elf = try file.elf()
-    for site in planSites(in: elf).sites {
+    let plan = planSites(in: elf)
+    let entries: [SiteRole: SiteRole] = [
+      .tokenDecodeReturn: .tokenDecode, .tokenProcessReturn: .tokenProcess, .graphReturn: .graph,
+      .backendGraphReturn: .backendGraph,
+    ]
+    for site in plan.sites {
       #expect(elf.fileOffset(of: site.address) == site.fileOffset)
       #expect(elf.address(ofFileOffset: site.fileOffset) == site.address)
       #expect(site.instructionClass != .refused)
       #expect(site.expectedNanoseconds == site.instructionClass.expectedNanoseconds(on: elf.machine))
       #expect(!site.instruction.isEmpty)
-      let isPlainReturn = [
-        SiteRole.tokenDecodeReturn, .tokenProcessReturn, .graphReturn, .backendGraphReturn,
-      ].contains(site.role)
-      #expect((site.kind == .functionReturn) == isPlainReturn)
-      if isPlainReturn { #expect(elf.symbol(site.function)?.address == site.address) }
-      if [.ubatchReturn, .sampleLlamaReturn].contains(site.role) { #expect(site.instruction == "ret") }
+      #expect((site.kind == .functionReturn) == (entries[site.role] != nil))
+      if let entry = entries[site.role] {
+        // On x86_64 one trap serves both; on aarch64 the return address may move after the first instruction.
+        let expected =
+          elf.machine == .x86_64 ? plan.sites(entry).map(\.address) : [elf.symbol(site.function)?.address]
+        #expect(expected == [site.address])
+      }
+      if [.ubatchReturn, .sampleLlamaReturn].contains(site.role) {
+        #expect(site.instruction == "ret" || site.instructionClass == .jump)
+      }
     }
   }
 
@@ -89,7 +98,7 @@ import Testing
     #expect(plan.sites(.tokenDecode).map(\.instruction) == ["push %rbx"])
     #expect(plan.sites(.tokenDecode).map(\.instructionClass) == [.push])
     #expect(plan.sites(.tokenDecode).map(\.expectedNanoseconds) == [830])
-    #expect(plan.sites(.tokenDecodeReturn).map(\.instruction) == ["endbr64"])
+    #expect(plan.sites(.tokenDecodeReturn).map(\.instruction) == ["push %rbx"])
     #expect(plan.sites(.barrierLoop).map(\.instruction) == ["call ggml_barrier"])
     #expect(plan.sites(.barrierLoop).map(\.function) == ["ggml_barrier"])
     #expect(plan.sites(.ubatch).map(\.function) == ["llama_context::process_ubatch"])
@@ -136,7 +145,7 @@ import Testing
 
   @Test func rolesHaveTheNamesOfTheFormat() {
     #expect(Set(SiteRole.allCases.map(\.rawValue)).count == SiteRole.allCases.count)
-    #expect(SiteRole.allCases.count == 21)
+    #expect(SiteRole.allCases.count == 30)
     #expect(SiteRole.sampleCommonReturn.rawValue == "sample_common_return")
     #expect(SiteRole.opBegin.rawValue == "op_begin")
   }

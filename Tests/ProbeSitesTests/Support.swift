@@ -23,7 +23,8 @@ final class FixtureFile {
 let fixtureNames = [
   "x86_64-plt.so", "x86_64-endbr.so", "x86_64-noplt.so", "x86_64-clang.so", "aarch64-plt.so",
   "aarch64-bti.so",
-  "aarch64-clang.so",
+  "aarch64-clang.so", "x86_64-gomp.so", "x86_64-inlined.so", "x86_64-feb2025.so", "aarch64-gomp.so",
+  "aarch64-inlined.so", "aarch64-lse.so", "aarch64-feb2025.so",
 ]
 
 func hexBytes(_ text: String) -> [UInt8] {

@@ -30,7 +30,8 @@ import Testing
     let options = try RecordOptions.parse([
       "--pid", "42", "--tokens", "20", "--duration", "2.5", "--buffer", "8", "--compress", "3",
       "--no-structure",
-      "--no-experts", "-q",
+      "--no-experts", "-q", "--pmc", "cycles,raw:0x2a", "--pmc", "page-faults", "--sched",
+      "--qos-min-tps", "4.5",
     ])
     guard case .process(42) = options.target else {
       Issue.record("not process 42")
@@ -38,6 +39,9 @@ import Testing
     }
     #expect(options.tokens == 20)
     #expect(options.durationNanoseconds == 2_500_000_000)
+    #expect(options.counters == ["cycles", "raw:0x2a", "page-faults"])
+    #expect(options.scheduler)
+    #expect(options.minimumSpeed == 4.5)
     #expect(options.bufferMebibytes == 8)
     #expect(options.compressionLevel == 3)
     #expect(!options.structure && !options.experts)

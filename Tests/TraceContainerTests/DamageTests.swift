@@ -20,6 +20,7 @@ import TraceContainer
   }()
 
   static let traces = [handMadeTrace, compressed]
+  static let golden = GoldenTrace.file(compressionLevel: 1)
 
   /// Everything up to the first error, and that error.
   private func read(_ trace: some Collection<UInt8>) -> (
@@ -47,7 +48,7 @@ import TraceContainer
     }
   }
 
-  @Test(arguments: traces)
+  @Test(arguments: traces + [golden])
   func cutAtEveryByte(trace: [UInt8]) throws {
     let whole = read(trace)
     #expect(whole.error == nil && whole.isComplete)
@@ -79,6 +80,15 @@ import TraceContainer
         let result = read(damaged)
         #expect(result.error != nil, "byte \(i) bit \(bit)")
       }
+    }
+  }
+
+  /// The golden trace is larger: one bit of each byte.
+  @Test func flippedBitInEveryByteOfTheGoldenTrace() {
+    for i in Self.golden.indices {
+      var damaged = Self.golden
+      damaged[i] ^= 1 << (i % 8)
+      #expect(read(damaged).error != nil, "byte \(i)")
     }
   }
 

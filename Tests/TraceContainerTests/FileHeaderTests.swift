@@ -48,8 +48,8 @@ import TraceContainer
 
   @Test func laterMajorVersion() {
     let error = error(of: header(8, 2, bytes: 2))
-    #expect(error?.kind == .unsupportedVersion(major: 2, minor: 0))
-    #expect(error?.description.contains("version 2.0") == true)
+    #expect(error?.kind == .unsupportedVersion(major: 2, minor: 1))
+    #expect(error?.description.contains("version 2.1") == true)
   }
 
   @Test func laterMinorVersionWithALongerHeader() throws {

@@ -87,11 +87,11 @@ import TraceContainer
     fixHeaderChecksum(of: &trace, chunk: Self.chunk, headerBytes: 96)
     #expect(error(in: trace) == nil)
 
-    // The same with 72 bytes: the payload runs 24 bytes into what was the next chunk.
-    put(72, bytes: 2, at: Self.groupEntry + 2, in: &trace)
-    put(72, bytes: 4, at: Self.chunk + 12, in: &trace)
-    put(72, bytes: 4, at: Self.chunk + 16, in: &trace)
-    put(UInt64(crc32(trace[0xf0..<0xf0 + 72])), bytes: 4, at: Self.chunk + 48, in: &trace)
+    // The same with 136 bytes: the payload runs 88 bytes into what was the next chunk.
+    put(136, bytes: 2, at: Self.groupEntry + 2, in: &trace)
+    put(136, bytes: 4, at: Self.chunk + 12, in: &trace)
+    put(136, bytes: 4, at: Self.chunk + 16, in: &trace)
+    put(UInt64(crc32(trace[0xf0..<0xf0 + 136])), bytes: 4, at: Self.chunk + 48, in: &trace)
     fixHeaderChecksum(of: &trace, chunk: Self.chunk, headerBytes: 96)
     #expect(error(in: trace)?.offset == UInt64(Self.groupEntry + 2))
   }

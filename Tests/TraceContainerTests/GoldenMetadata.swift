@@ -1,10 +1,20 @@
 /// First chunk of the golden trace: what is known when the recording begins.
 let goldenRecordingMetadata = #"""
   {"recorder":{"name":"pi-record","version":"0.1.0","arguments":["pi-record","--","llama-simple"],
-  "options":{"level":"op","structure":true,"experts":true,"buffer_bytes":4194304,"compress":1}},
+  "options":{"level":"op","structure":true,"experts":true,"buffer_bytes":4194304,"compress":1,"sched":true,
+  "qos_min_mtps":5000}},
   "machine":{"architecture":"aarch64","hostname":"board","kernel":"5.10.160 #1 SMP","cpu_model":"Cortex-A76",
   "memory_bytes":8589934592,"page_bytes":4096,
-  "cpus":[{"number":0,"capacity":1024,"max_khz":2400000},{"number":1,"capacity":414,"max_khz":1800000}]},
+  "cpus":[{"number":0,"capacity":1024,"max_khz":2400000},{"number":1,"capacity":414,"max_khz":1800000},
+  {"number":2,"capacity":414,"max_khz":1800000}]},
+  "counters":[{"name":"cycles","column":0,"state":"recorded",
+  "events":[{"pmu":"armv8_cortex_a76","type":8,"config":"0x11","cpus":[0]},
+  {"pmu":"armv8_cortex_a55","type":9,"config":"0x11","cpus":[1,2]}]},
+  {"name":"instructions","column":1,"state":"recorded",
+  "events":[{"pmu":"armv8_cortex_a76","type":8,"config":"0x8","cpus":[0]},
+  {"pmu":"armv8_cortex_a55","type":9,"config":"0x8","cpus":[1,2]}]},
+  {"name":"stalled-cycles-backend","state":"unsupported","reason":"the PMU does not list it"}],
+  "thermal_zones":[{"index":0,"type":"soc-thermal"}],
   "target":{"pid":4242,"command":["llama-simple","-m","moe.gguf"],"executable":"/usr/bin/llama-simple",
   "started_by_recorder":true},
   "clocks":{"monotonic_ns":1000000000000,"boottime_ns":1005000000000,"realtime_ns":1790000000000000000}}
@@ -27,6 +37,8 @@ let goldenEngineMetadata = #"""
   {"index":1,"role":"graph","function":"ggml_graph_compute","library":0,"file_offset":"0x2000",
   "address":"0x402000","instruction":"nop","class":"nop","expected_ns":740},
   {"index":2,"role":"op_begin","function":"ggml_cpu_extra_compute_forward","library":0,"file_offset":"0x3000",
-  "address":"0x403000","instruction":"nop","class":"nop","expected_ns":740}],
+  "address":"0x403000","instruction":"nop","class":"nop","expected_ns":740},
+  {"index":3,"role":"sample_common","function":"common_sampler_sample","library":1,"file_offset":"0x4000",
+  "address":"0x404000","instruction":"nop","class":"nop","expected_ns":740}],
   "notes":["a hand-made trace: no model ran"]}
   """#

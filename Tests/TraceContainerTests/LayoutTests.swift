@@ -154,6 +154,21 @@ import Testing
         field("reserved", \pi_experts.reserved),
       ]),
     structure(
+      "pi_switch_out", pi_switch_out.self,
+      [
+        field("head", \pi_switch_out.head),
+        field("next_tgid", \pi_switch_out.next_tgid),
+        field("reserved", \pi_switch_out.reserved),
+        field("next_comm", \pi_switch_out.next_comm),
+      ]),
+    structure(
+      "pi_backend", pi_backend.self,
+      [
+        field("head", \pi_backend.head),
+        field("backend", \pi_backend.backend),
+        field("guid", \pi_backend.guid),
+      ]),
+    structure(
       "pi_clock", pi_clock.self,
       [
         field("head", \pi_clock.head), field("boottime_ns", \pi_clock.boottime_ns),
@@ -181,6 +196,21 @@ import Testing
       ]),
     structure(
       "pi_site", pi_site.self, [field("head", \pi_site.head), field("hits", \pi_site.hits)]),
+    structure(
+      "pi_temperature", pi_temperature.self,
+      [
+        field("head", \pi_temperature.head),
+        field("millicelsius", \pi_temperature.millicelsius),
+        field("reserved", \pi_temperature.reserved),
+      ]),
+    structure(
+      "pi_counter", pi_counter.self,
+      [
+        field("head", \pi_counter.head),
+        field("value", \pi_counter.value),
+        field("enabled_ns", \pi_counter.enabled_ns),
+        field("running_ns", \pi_counter.running_ns),
+      ]),
     structure(
       "pi_end", pi_end.self,
       [
@@ -212,7 +242,7 @@ import Testing
   @Test func noStructureIsForgotten() throws {
     let url = Repository.formats.appendingPathComponent("CTraceRecords/include/pi_trace.h")
     let names = try String(contentsOf: url, encoding: .utf8).split(separator: "\n")
-      .filter { $0.hasPrefix("struct pi_") && $0.hasSuffix("{") }
+      .filter { $0.hasPrefix("struct pi_") && $0.contains("{") }
       .map { String($0.split(separator: " ")[1]) }
     #expect(Set(names) == Set(Self.compiled.map(\.name)))
   }
@@ -238,7 +268,7 @@ import Testing
       guard cells.count == 6, let type = Int(cells[0]) else { continue }
       documented[cells[1]] = type
     }
-    #expect(defined.count == 25)
+    #expect(defined.count == 38)
     #expect(documented == defined)
   }
 }

@@ -36,7 +36,7 @@ import Testing
     var future = TraceBuilder().bytes
     future[8] = 2
     let futurePath = try path(future)
-    #expect(error(futurePath)?.kind == .container(.unsupportedVersion(major: 2, minor: 0)))
+    #expect(error(futurePath)?.kind == .container(.unsupportedVersion(major: 2, minor: 1)))
     #expect(error(futurePath)?.offset == 8)
     for path in [empty, text, futurePath] { try FileManager.default.removeItem(atPath: path) }
   }

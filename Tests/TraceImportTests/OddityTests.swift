@@ -118,6 +118,7 @@ import Testing
     #expect(!statistics.hasLosses)
     statistics.oddities[.repairedOperator] = 1
     #expect(statistics.hasLosses)
-    #expect(statistics.oddities.occurred.map(\.oddity) == [.timeReversed, .repairedOperator, .droppedOperator])
+    #expect(
+      statistics.oddities.occurred.map(\.oddity) == [.timeReversed, .repairedOperator, .droppedOperator])
   }
 }

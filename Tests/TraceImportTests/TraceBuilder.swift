@@ -228,6 +228,14 @@ struct Run: RunVisitor {
   var losses: [LossGap] = []
   var steps: [TokenStep] = []
   var statistics = ImportStatistics()
+  var counters: [(span: OperatorSpan, own: CounterDelta, wait: CounterDelta)] = []
+  var slices: [ThreadSlice] = []
+  var backends: [Backend] = []
+  var enqueues: [EnqueueSpan] = []
+  var rounds: [SpeculativeRound] = []
+  var readings: [Reading] = []
+  var probeGaps: [ProbeGap] = []
+  let info: TraceInfo
   /// Letters in order of arrival: S structure, o operator, g graph, - gap, e experts, l loss, T step.
   var order = ""
 
@@ -235,7 +243,9 @@ struct Run: RunVisitor {
     let path = NSTemporaryDirectory() + "/import-\(UUID().uuidString).pitrace"
     try Data(bytes).write(to: URL(fileURLWithPath: path))
     defer { try? FileManager.default.removeItem(atPath: path) }
-    statistics = try importRun(TraceFile(path: path), into: &self)
+    let trace = try TraceFile(path: path)
+    info = try TraceInfo(trace)
+    statistics = try importRun(trace, info: info, into: &self)
   }
 
   mutating func structure(_ structure: GraphStructure) { structures.append(structure); order += "S" }
@@ -245,6 +255,15 @@ struct Run: RunVisitor {
   mutating func experts(_ activation: ExpertActivation) { activations.append(activation); order += "e" }
   mutating func lossGap(_ gap: LossGap) { losses.append(gap); order += "l" }
   mutating func tokenStep(_ step: TokenStep) { steps.append(step); order += "T" }
+  mutating func operatorCounters(_ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan) {
+    self.counters.append((span, counters, barrier))
+  }
+  mutating func threadSlice(_ slice: ThreadSlice) { slices.append(slice) }
+  mutating func backend(_ backend: Backend) { backends.append(backend) }
+  mutating func enqueueSpan(_ span: EnqueueSpan) { enqueues.append(span) }
+  mutating func speculativeRound(_ round: SpeculativeRound) { rounds.append(round) }
+  mutating func reading(_ reading: Reading) { readings.append(reading) }
+  mutating func probeGap(_ gap: ProbeGap) { probeGaps.append(gap) }
 
   /// Spans as `node start-end barrierEnd`, of one thread or all.
   func spans(of tid: UInt32? = nil) -> [String] {
@@ -264,7 +283,9 @@ struct Run: RunVisitor {
     let gaps = gaps.filter {
       $0.thread == step.thread && $0.range.start >= step.range.start && $0.range.end <= step.range.end
     }
+    // Graphs on other backends have no operators inside.
+    let graphs = graphs.filter { $0.step == step.index && !$0.isCPUGraph }
     return spans.reduce(0) { $0 + $1.range.duration + $1.barrier.duration }
-      + gaps.reduce(0) { $0 + $1.range.duration }
+      + gaps.reduce(0) { $0 + $1.range.duration } + graphs.reduce(0) { $0 + $1.range.duration }
   }
 }

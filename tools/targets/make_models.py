@@ -4,7 +4,8 @@
 
 A model that is there already is left alone. They say nothing sensible; they exist because their graphs are
 those of real architectures (grouped-query attention, RoPE, SwiGLU, mixture of experts) and take milliseconds
-a token.
+a token. One is not tiny, and made only when it is named: llama1b-f16, 2.5 GB in the shape of LLaMA-3.2-1B, for
+benchmarks/overhead.
 """
 
 import argparse
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from gguf import GGUFWriter, GGMLQuantizationType, LlamaFileType, TokenType, quants
 
-VOCABULARY = 2048
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
@@ -39,6 +39,13 @@ class Shape:
     experts: int = 0
     experts_used: int = 0
     expert_feed_forward: int = 64
+    vocabulary: int = 2048
+    # The output layer is the token embedding, as small models have it to save memory.
+    tied_output: bool = False
+    # Made only when it is named.
+    large: bool = False
+    # The first layers of a model with so many: as its draft model, it is right now and then.
+    first_of: int = 0
 
     @property
     def head_size(self) -> int:
@@ -48,11 +55,22 @@ class Shape:
 SHAPES = {
     "dense-q4_0": Shape("llama", GGMLQuantizationType.Q4_0, layers=6),
     "dense-q8_0": Shape("llama", GGMLQuantizationType.Q8_0, layers=6),
+    "draft-q8_0": Shape("llama", GGMLQuantizationType.Q8_0, layers=4, first_of=6),
     "moe-q4_0": Shape("qwen3moe", GGMLQuantizationType.Q4_0, layers=12, experts=32, experts_used=4),
+    # A mixture of experts that llama.cpp has known since 2023: such a llama's experts are `feed_forward` wide.
+    # Not Q4_0: early in 2025 repacked experts as small as these failed an assertion (work buffer too small).
+    "mixtral-q8_0": Shape(
+        "llama", GGMLQuantizationType.Q8_0, layers=12, experts=32, experts_used=4, feed_forward=64
+    ),
+    # The shape of LLaMA-3.2-1B.
+    "llama1b-f16": Shape(
+        "llama", GGMLQuantizationType.F16, layers=16, embedding=2048, heads=32, feed_forward=8192, kv_heads=8,
+        vocabulary=128256, tied_output=True, large=True
+    ),
 }
 
 
-def vocabulary() -> tuple[list[bytes], list[float], list[int]]:
+def vocabulary(size: int) -> tuple[list[bytes], list[float], list[int]]:
     """A SentencePiece vocabulary: control tokens, all bytes, letters, syllables, and words of syllables."""
     tokens = [b"<unk>", b"<s>", b"</s>"]
     types = [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL]
@@ -65,7 +83,7 @@ def vocabulary() -> tuple[list[bytes], list[float], list[int]]:
     pieces = itertools.chain(
         [space], letters, syllables, (space + s for s in syllables), (space + w for w in words)
     )
-    missing = VOCABULARY - len(tokens)
+    missing = size - len(tokens)
     tokens += [piece.encode() for piece in itertools.islice(pieces, missing)]
     types += [TokenType.NORMAL] * missing
     scores = [-float(rank) if kind == TokenType.NORMAL else 0.0 for rank, kind in enumerate(types)]
@@ -77,7 +95,7 @@ class ModelWriter:
         self.shape = shape
         self.writer = GGUFWriter(path, shape.architecture)
         # Weights must not depend on the quantization, nor on the order of tensors: one generator a tensor.
-        self.seed = shape.layers * 1000 + shape.experts
+        self.seed = (shape.first_of or shape.layers) * 1000 + shape.experts
         self.writer.add_name(name)
         self.writer.add_file_type(FILE_TYPE[shape.quantization])
         self._hyperparameters()
@@ -96,14 +114,14 @@ class ModelWriter:
         w.add_rope_dimension_count(s.head_size)
         w.add_key_length(s.head_size)
         w.add_value_length(s.head_size)
-        w.add_vocab_size(VOCABULARY)
+        w.add_vocab_size(s.vocabulary)
         if s.experts:
             w.add_expert_count(s.experts)
             w.add_expert_used_count(s.experts_used)
             w.add_expert_feed_forward_length(s.expert_feed_forward)
 
     def _tokenizer(self) -> None:
-        tokens, scores, types = vocabulary()
+        tokens, scores, types = vocabulary(self.shape.vocabulary)
         w = self.writer
         w.add_tokenizer_model("llama")
         w.add_tokenizer_pre("default")
@@ -132,9 +150,12 @@ class ModelWriter:
     def write(self) -> None:
         s = self.shape
         query, key_value = s.heads * s.head_size, s.kv_heads * s.head_size
-        self.random("token_embd.weight", VOCABULARY, s.embedding, scale=1.0)
+        # Where the output is tied to it, logits must stay in the range of the other models'.
+        scale = 0.15 if s.tied_output else 1.0
+        self.random("token_embd.weight", s.vocabulary, s.embedding, scale=scale)
         self.ones("output_norm.weight", s.embedding)
-        self.random("output.weight", VOCABULARY, s.embedding, scale=0.15)
+        if not s.tied_output:
+            self.random("output.weight", s.vocabulary, s.embedding, scale=0.15)
         for layer in range(s.layers):
             block = f"blk.{layer}."
             self.ones(block + "attn_norm.weight", s.embedding)
@@ -165,13 +186,13 @@ class ModelWriter:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=pathlib.Path)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of: {', '.join(SHAPES)} (default: all)")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of: {', '.join(SHAPES)} (default: the tiny ones)")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.models) - set(SHAPES))
     if unknown:
         parser.error(f"no model is named {', '.join(unknown)}; there are: {', '.join(SHAPES)}")
     arguments.directory.mkdir(parents=True, exist_ok=True)
-    for name in arguments.models or SHAPES:
+    for name in arguments.models or [name for name, shape in SHAPES.items() if not shape.large]:
         path = arguments.directory / f"{name}.gguf"
         if not path.exists():
             unfinished = path.with_suffix(".unfinished")

@@ -10,6 +10,7 @@ then TOKENS - 1 decode steps, because the first new token comes out of the last 
 import argparse
 import json
 import pathlib
+import resource
 import sys
 
 
@@ -28,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--warmup", action="store_true", help="run llama.cpp's warm-up pass first")
     parser.add_argument("--json", action="store_true", help="print text, token counts and timings as one JSON object")
+    parser.add_argument("--usage", action="store_true", help="with --json, what the kernel counted of this process")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the log of llama.cpp")
     chosen = parser.parse_args()
     if not chosen.model.is_file():
@@ -82,9 +84,22 @@ def generate(chosen: argparse.Namespace) -> dict:
     }
 
 
+def usage() -> dict:
+    """Of all threads of this process since it began."""
+    counted = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "voluntary_switches": counted.ru_nvcsw,
+        "involuntary_switches": counted.ru_nivcsw,
+        "minor_faults": counted.ru_minflt,
+        "major_faults": counted.ru_majflt,
+    }
+
+
 def main() -> None:
     chosen = arguments()
     result = generate(chosen)
+    if chosen.usage:
+        result["usage"] = usage()
     print(json.dumps(result) if chosen.json else result["text"], flush=True)
 
 

@@ -3,9 +3,14 @@
 #ifndef PROBE_OBJECT_H
 #define PROBE_OBJECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-const void *probe_object(void);
-uint64_t probe_object_bytes(void);
+/* atomic: with the numbering that Linux 5.12 and later can do. */
+const void *probe_object(bool atomic);
+uint64_t probe_object_bytes(bool atomic);
+
+/* The name of a role's program, NULL past the last. */
+const char *probe_role_name(uint32_t role);
 
 #endif

@@ -34,6 +34,8 @@ void shim_unlink(const char *path);
 bool shim_is_terminal(int fd);
 bool shim_is_regular(int fd);
 const void *shim_map_file(int fd, uint64_t *bytes);
+/* Maps so many pages, writes to each, and lets them go: each is a page fault. */
+void shim_touch_pages(uint32_t pages);
 /* Memory that a BPF map and this process share. */
 void *shim_map_shared(int fd, uint64_t bytes);
 void shim_unmap(const void *address, uint64_t bytes);
@@ -57,7 +59,7 @@ const char *shim_kernel_release(void);
 const char *shim_kernel_version(void);
 const char *shim_machine(void);
 const char *shim_hostname(void);
-int shim_cpu_count(void); /* possible CPUs, online or not */
+int shim_cpu_count(void); /* configured CPUs, online or not */
 uint64_t shim_memory_bytes(void);
 uint64_t shim_page_bytes(void);
 uint64_t shim_cpu_time_ns(void); /* user and system time of this process */
@@ -86,6 +88,44 @@ int shim_wait(int pid, bool block, int *status);
 int shim_kill(int pid, int signal);
 int shim_pidfd(int pid);
 bool shim_pidfd_ended(int fd);
+/* Runs `work` in a child, which writes its answer to `output` and ends. The answer, to be
+ * unmapped, or NULL when there is none; how the child ended does not matter. */
+const void *shim_run_in_child(void *context, void (*work)(void *context, int output), uint64_t *bytes);
+int shim_write_all(int fd, const void *buffer, uint64_t bytes);
+/* A child with this name (at most 15 characters) that makes a system call each millisecond
+ * until it is ended. Its pid, or -1. */
+int shim_fork_sleeper(const char *name);
+void shim_end_sleeper(int pid);
 extern const int shim_sigstop, shim_sigcont, shim_sigint, shim_sigterm;
+
+/* a BPF ring buffer of so many bytes, a power of two */
+struct shim_ring;
+struct shim_ring *shim_ring_open(int map, uint64_t bytes); /* NULL: see shim_errno() */
+void shim_ring_close(struct shim_ring *ring);
+/* Hands over the records that are complete, about a buffer full at most. How many bytes of
+ * the buffer that freed. */
+uint64_t shim_ring_drain(struct shim_ring *ring, void *context,
+                         void (*take)(void *context, const void *record, uint32_t bytes));
+
+/* perf events: one event on one CPU, for every task there. A descriptor, or -1. */
+int shim_open_counter(uint32_t type, uint64_t config, int cpu, bool user_only);
+struct shim_counter_value {
+  uint64_t value;
+  uint64_t enabled_ns;
+  uint64_t running_ns;
+};
+int shim_read_counter(int fd, struct shim_counter_value *value);
+
+/* Whether a trivial BPF program loads: 0, or errno. */
+int shim_try_bpf(void);
+/* Whether a raw tracepoint of this name exists: 0, or errno. */
+int shim_try_tracepoint(const char *name);
+
+/* BPF links with many uprobes, which libbpf 1.1 does not know (Linux 6.6) */
+extern const int shim_attach_uprobe_multi; /* BPF_TRACE_UPROBE_MULTI */
+bool shim_has_uprobe_multi(void);
+/* A link's descriptor, or -1. */
+int shim_link_uprobes(int program, const char *path, const uint64_t *offsets, const uint64_t *cookies,
+                      uint32_t count, int pid, bool at_return);
 
 #endif

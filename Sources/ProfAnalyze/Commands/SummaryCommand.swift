@@ -33,11 +33,24 @@ extension RecordingFacts {
     cpuModel = info.metadata.cpuModel
     cpuCount = info.metadata.cpus.isEmpty ? nil : info.metadata.cpus.count
     threadNames = trace.threadNames
+    processes = Set(info.threads.map(\.process))
+    if let pid = info.metadata.pid.flatMap({ UInt32(exactly: $0) }) { processes.insert(pid) }
     duration = info.range?.duration
     recorderTime = info.cost.map { Int64(clamping: $0.cpuNanoseconds) }
     probeTime = Self.probeTime(info)
     lostRecords = max(statistics.lostRecords, info.missingRecords)
     isComplete = info.isComplete
+    counters = trace.counters
+    for counter in counters {
+      if let share = info.leastShare(ofColumn: counter.index), share < 1 {
+        multiplexed[counter.index] = share
+      }
+    }
+    clusters = info.metadata.clusters
+    thermalZones = info.metadata.thermalZones
+    silentSites = info.metadata.sites.filter { info.silentSites.contains($0.index) }.map { site in
+      site.role + (site.function.map { " (\($0))" } ?? "")
+    }
   }
 
   /// Hits of each site times what one is expected to cost; nil where the trace lacks either.

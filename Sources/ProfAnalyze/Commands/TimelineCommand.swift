@@ -29,9 +29,13 @@ struct TimelineCommand: ParsableCommand {
       ChromeTraceWriter.Options(
         tokens: tokens?.range, origin: trace.info.range?.start ?? TraceTime(nanoseconds: 0),
         processID: trace.info.metadata.pid.flatMap { UInt32(exactly: $0) } ?? 1,
-        processName: trace.info.metadata.command.joined(separator: " "))
+        processName: trace.info.metadata.command.joined(separator: " "),
+        // Timelines of old traces stay as they were.
+        showsSpeed: trace.info.header.minor > 0)
     ) { sink.write($0) }
     writer.threadNames = trace.threadNames
+    writer.counterNames = Dictionary(trace.counters.map { ($0.index, $0.name) }) { first, _ in first }
+    writer.zoneNames = trace.info.metadata.thermalZones
     let statistics = try trace.read(into: &writer)
     writer.finish()
     try sink.close()

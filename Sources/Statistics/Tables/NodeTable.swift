@@ -16,12 +16,22 @@ public struct NodeTable: StatisticsTable, Sendable {
     public var bytes: Int64?
     /// Floating-point operations of one execution, likewise.
     public var flops: Int64?
+    /// Sums over all threads and executions; empty in a recording without counters.
+    public var counters = CounterTotals()
   }
 
   public var rows: [Row]
+  private let counters: [CounterColumn]
 
-  /// - Parameter phases: the steps to count.
-  public init(_ statistics: OperatorStatistics, phases: Set<Phase>) {
+  public var extraColumns: [Column] { CounterTotals.columns(counters, behind: Self.columns) }
+
+  public func extraCells(_ row: Row) -> [Cell] { row.counters.cells(counters) }
+
+  /// - Parameters:
+  ///   - phases: the steps to count.
+  ///   - counters: of the recording.
+  public init(_ statistics: OperatorStatistics, phases: Set<Phase>, counters: [CounterColumn] = []) {
+    self.counters = counters
     struct Key: Hashable {
       var name: String
       var op: String
@@ -31,7 +41,8 @@ public struct NodeTable: StatisticsTable, Sendable {
     var indexOfKey: [Key: Int] = [:]
     var work: [OperatorWork] = []
     rows = []
-    for (slot, totals) in statistics.totals(of: phases).nodes.enumerated() where totals.count > 0 {
+    let sums = statistics.totals(of: phases)
+    for (slot, totals) in sums.nodes.enumerated() where totals.count > 0 {
       let entry = statistics.catalog.entries[slot]
       let isKnown = UInt32(slot) != NodeCatalog.unknown
       let key = Key(name: entry.name, op: entry.op, type: entry.type, shape: entry.shape)
@@ -45,6 +56,7 @@ public struct NodeTable: StatisticsTable, Sendable {
             layer: entry.layer, part: entry.part, totals: OperatorTotals(), bytes: nil, flops: nil))
       }
       rows[index].totals.merge(totals)
+      if slot < sums.counters.count { rows[index].counters.merge(sums.counters[slot]) }
       work[index].add(entry.work, times: totals.count)
     }
     for index in rows.indices {

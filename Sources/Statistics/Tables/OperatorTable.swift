@@ -18,14 +18,22 @@ public struct OperatorTable: StatisticsTable, Sendable {
     /// Of all executions; nil where it is not known of one of them.
     public var bytes: Int64?
     public var flops: Int64?
+    /// Sums over all threads and executions; empty in a recording without counters.
+    public var counters = CounterTotals()
+    /// True when it was encoded for a device, or handed over: the times are those of that and not of the work.
+    public var isEnqueue = false
   }
 
   public var rows: [Row]
   /// Wall time of the token steps of the selection, in nanoseconds.
   public var wallTime: Int64
+  private let counters: [CounterColumn]
 
-  /// - Parameter phases: the steps to count.
-  public init(_ statistics: OperatorStatistics, phases: Set<Phase>) {
+  /// - Parameters:
+  ///   - phases: the steps to count.
+  ///   - counters: of the recording.
+  public init(_ statistics: OperatorStatistics, phases: Set<Phase>, counters: [CounterColumn] = []) {
+    self.counters = counters
     let sums = statistics.totals(of: phases)
     let catalog = statistics.catalog
     wallTime = statistics.wallTime(of: phases)
@@ -36,6 +44,10 @@ public struct OperatorTable: StatisticsTable, Sendable {
       totals[number].merge(node)
       work[number].add(catalog.entries[slot].work, times: node.count)
     }
+    var counted = [CounterTotals](repeating: CounterTotals(), count: totals.count)
+    for (slot, sums) in sums.counters.enumerated() where sums.spans > 0 {
+      counted[Int(catalog.operatorOfSlot[slot])].merge(sums)
+    }
     rows = []
     for (number, total) in totals.enumerated() where total.count > 0 {
       let name = catalog.operators[number]
@@ -45,9 +57,37 @@ public struct OperatorTable: StatisticsTable, Sendable {
           op: name.op, type: name.type, totals: total, median: durations.quantile(0.5),
           percentile95: durations.quantile(0.95),
           share: wallTime > 0 ? Double(total.total) / Double(wallTime) : nil, bytes: work[number].bytes,
-          flops: work[number].flops))
+          flops: work[number].flops, counters: counted[number]))
     }
+    addEnqueues(sums, catalog)
     rows.sort { ($1.totals.total, $0.op, $0.type ?? "") < ($0.totals.total, $1.op, $1.type ?? "") }
+  }
+
+  private mutating func addEnqueues(_ sums: PhaseTotals, _ catalog: NodeCatalog) {
+    var totals = [OperatorTotals](repeating: OperatorTotals(), count: catalog.operators.count)
+    for (slot, total) in sums.enqueues.enumerated() where total.count > 0 {
+      totals[Int(catalog.operatorOfSlot[slot])].merge(total)
+    }
+    for (number, total) in totals.enumerated() where total.count > 0 {
+      let name = catalog.operators[number]
+      let durations = sums.enqueueDurations[number]
+      rows.append(
+        Row(
+          op: name.op, type: name.type, totals: total, median: durations.quantile(0.5),
+          percentile95: durations.quantile(0.95),
+          share: wallTime > 0 ? Double(total.total) / Double(wallTime) : nil, bytes: nil, flops: nil,
+          isEnqueue: true))
+    }
+  }
+
+  public var extraColumns: [Column] {
+    let kind = rows.contains(where: \.isEnqueue) ? [Column("kind", isText: true)] : []
+    return kind + CounterTotals.columns(counters, behind: Self.columns + kind)
+  }
+
+  public func extraCells(_ row: Row) -> [Cell] {
+    let kind = rows.contains(where: \.isEnqueue) ? [Cell.text(row.isEnqueue ? "enqueue" : "cpu")] : []
+    return kind + row.counters.cells(counters)
   }
 
   public static let columns = [

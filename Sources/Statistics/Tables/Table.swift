@@ -1,3 +1,5 @@
+import TraceModel
+
 /// One value of a table.
 public enum Cell: Sendable, Hashable {
   /// Not recorded: an empty field, `null` in JSON; never 0.
@@ -9,6 +11,7 @@ public enum Cell: Sendable, Hashable {
 
   public init(_ value: Int64?) { self = value.map(Cell.integer) ?? .missing }
   public init(_ value: Int?) { self = value.map { Cell.integer(Int64($0)) } ?? .missing }
+  public init(counter value: UInt64?) { self = value.map { Cell($0) } ?? .missing }
   public init(_ value: UInt64) { self = .integer(Int64(clamping: value)) }
   public init(_ value: Double?) { self = value.map(Cell.decimal) ?? .missing }
   public init(_ value: String?) { self = value.map(Cell.text) ?? .missing }
@@ -52,4 +55,26 @@ public protocol StatisticsTable {
   var rows: [Row] { get }
   /// One cell per column.
   static func cells(_ row: Row) -> [Cell]
+  /// Columns that only some recordings have, behind the others.
+  var extraColumns: [Column] { get }
+  /// One cell per extra column.
+  func extraCells(_ row: Row) -> [Cell]
+}
+
+extension StatisticsTable {
+  public var extraColumns: [Column] { [] }
+  public func extraCells(_ row: Row) -> [Cell] { [] }
+}
+
+extension Column {
+  /// A column for each counter of a recording, named as the counter was asked for.
+  static func counters(_ counters: [CounterColumn], behind columns: [Column]) -> [Column] {
+    var names = Set(columns.map(\.name))
+    return counters.map { counter in
+      // A counter may be called like a column of the table, or like another counter.
+      var name = counter.name.isEmpty ? "counter" : counter.name
+      while !names.insert(name).inserted { name += "_counter" }
+      return Column(name)
+    }
+  }
 }

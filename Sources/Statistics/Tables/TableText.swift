@@ -11,8 +11,8 @@ extension TableEncoder {
   /// The whole of a table.
   public mutating func encode<Table: StatisticsTable>(_ table: Table) -> [UInt8] {
     var text: [UInt8] = []
-    begin(Table.columns, into: &text)
-    for row in table.rows { self.row(Table.cells(row), into: &text) }
+    begin(Table.columns + table.extraColumns, into: &text)
+    for row in table.rows { self.row(Table.cells(row) + table.extraCells(row), into: &text) }
     end(into: &text)
     return text
   }

@@ -7,6 +7,8 @@ public struct ThreadTable: StatisticsTable, Sendable {
     /// The thread's name; nil where it was not recorded.
     public var name: String?
     public var totals: ThreadTotals
+    /// What the scheduler did with it in the whole recording; nil where that was not recorded.
+    public var scheduled: ScheduledTime?
 
     /// Waiting time of the time in graphs; nil without any.
     public var barrierShare: Double? {
@@ -21,11 +23,17 @@ public struct ThreadTable: StatisticsTable, Sendable {
   /// - Parameters:
   ///   - phases: the steps to count.
   ///   - names: of the threads, as the trace tells them.
-  public init(_ statistics: OperatorStatistics, phases: Set<Phase>, names: [ThreadID: String]) {
+  ///   - scheduler: what the scheduler did with them, where that was recorded.
+  public init(
+    _ statistics: OperatorStatistics, phases: Set<Phase>, names: [ThreadID: String],
+    scheduler: SchedulerStatistics? = nil
+  ) {
     rows = []
     for (index, totals) in statistics.totals(of: phases).threads.enumerated() where totals.operatorCount > 0 {
       let thread = statistics.threads[index]
-      rows.append(Row(thread: thread, name: names[thread], totals: totals))
+      rows.append(
+        Row(
+          thread: thread, name: names[thread], totals: totals, scheduled: scheduler?.threads[thread]))
     }
     rows.sort { ($0.totals.isMain ? 0 : 1, $0.thread) < ($1.totals.isMain ? 0 : 1, $1.thread) }
   }
@@ -40,11 +48,13 @@ public struct ThreadTable: StatisticsTable, Sendable {
     Column("main", isText: true),
   ]
 
-  /// What the scheduler did with a thread is not recorded: those fields stay empty.
+  /// Where the scheduler's events were not recorded, its fields stay empty.
   public static func cells(_ row: Row) -> [Cell] {
-    [
+    let scheduled = row.scheduled
+    return [
       .integer(Int64(row.thread.rawValue)), Cell(row.name), .integer(row.totals.operators),
-      .integer(row.totals.barrier), .missing, .missing, .missing, .missing, Cell(row.barrierShare),
+      .integer(row.totals.barrier), Cell(scheduled?.running), Cell(scheduled?.runnable),
+      Cell(scheduled?.blocked), Cell(scheduled?.migrations), Cell(row.barrierShare),
       Cell(row.totals.operatorCount), .text(row.totals.isMain ? "yes" : "no"),
     ]
   }

@@ -9,17 +9,29 @@ public struct TokenTable: StatisticsTable, Sendable {
     /// `graph`): what those columns would say was not recorded.
     public var hasGraphs: Bool
     public var hasOperators: Bool
+    /// What the step's threads counted; nil without counters.
+    public var counters: CounterDelta?
   }
 
   /// In order of start.
   public var rows: [Row]
+  private let counters: [CounterColumn]
 
-  public init(_ statistics: StepStatistics) {
+  public var extraColumns: [Column] { Column.counters(counters, behind: Self.columns) }
+
+  public func extraCells(_ row: Row) -> [Cell] {
+    counters.map { Cell(counter: row.counters?[$0.index]) }
+  }
+
+  /// - Parameter counters: of the recording.
+  public init(_ statistics: StepStatistics, counters: [CounterColumn] = []) {
+    self.counters = counters
     let hasGraphs = statistics.steps.contains { $0.graphCount > 0 }
     let hasOperators = statistics.steps.contains { $0.operatorCount > 0 }
     rows = statistics.steps.map {
       Row(
-        step: $0, time: statistics.time(ofStep: $0.index), hasGraphs: hasGraphs, hasOperators: hasOperators)
+        step: $0, time: statistics.time(ofStep: $0.index), hasGraphs: hasGraphs,
+        hasOperators: hasOperators && $0.hasOperatorProbes, counters: statistics.counters(of: $0))
     }
     rows.sort { $0.step.index < $1.step.index }
   }

@@ -41,12 +41,14 @@ typedef int64_t pi_s64;
  * changed line ends or stripped bits. */
 #define PI_FILE_MAGIC "\x93PITR\r\n\x1a"
 #define PI_FORMAT_MAJOR 1
-#define PI_FORMAT_MINOR 0
+#define PI_FORMAT_MINOR 1
 
 /* required_features: a reader that does not know a set bit must refuse.
  * optional_features: a reader may ignore bits that it does not know. */
 #define PI_FEATURE_OPT_STRUCTURE 0x1ull /* tensors and graphs were recorded */
 #define PI_FEATURE_OPT_EXPERTS 0x2ull   /* MoE routing was recorded */
+#define PI_FEATURE_OPT_COUNTERS 0x4ull  /* 1.1: counter values follow some records */
+#define PI_FEATURE_OPT_SCHED 0x8ull     /* 1.1: the scheduler's events were recorded */
 
 struct pi_file_header {
   pi_u8 magic[8];
@@ -143,6 +145,16 @@ enum pi_record_type {
   PI_RECORD_SAMPLE_BEGIN = 15,
   PI_RECORD_SAMPLE_END = 16,
   PI_RECORD_WARMUP = 17,
+  /* since 1.1 */
+  PI_RECORD_SWITCH_OUT = 18,
+  PI_RECORD_SWITCH_IN = 19,
+  PI_RECORD_WAKEUP = 20,
+  PI_RECORD_BACKEND = 21,
+  PI_RECORD_ENQUEUE_BEGIN = 22,
+  PI_RECORD_ENQUEUE_END = 23,
+  PI_RECORD_DRAFT_BEGIN = 24,
+  PI_RECORD_DRAFT_END = 25,
+  PI_RECORD_ACCEPT = 26,
   /* written by the recorder's user space: sequence is 0 and not counted */
   PI_RECORD_FIRST_USER = 128,
   PI_RECORD_CLOCK = 128,
@@ -153,6 +165,11 @@ enum pi_record_type {
   PI_RECORD_EXIT = 133,
   PI_RECORD_END = 134,
   PI_RECORD_PROCESS = 135,
+  /* since 1.1 */
+  PI_RECORD_FREQUENCY = 136,
+  PI_RECORD_TEMPERATURE = 137,
+  PI_RECORD_COUNTER = 138,
+  PI_RECORD_PROBES = 139,
 };
 
 /* The head of every record. Records that need no more are just this. */
@@ -165,6 +182,14 @@ struct pi_record {
   pi_u32 sequence; /* per CPU, see pi_cpu_entry */
   pi_u32 ref;      /* meaning depends on the type */
 };
+
+/* Since 1.1. TOKEN_BEGIN, TOKEN_END, GRAPH_BEGIN, GRAPH_END, OP_BEGIN, OP_FUSED,
+ * BARRIER, SWITCH_OUT and SWITCH_IN may be longer than their structure: then it is
+ * followed by one pi_u64 for each counter of the metadata that has a column, in the
+ * order of columns. A value counts what the CPU of the record did since the counter
+ * was opened, for whatever task; values of different CPUs have nothing in common. */
+#define PI_COUNTERS_CAPACITY 8
+#define PI_COUNTER_UNREAD 0xffffffffffffffffull /* not readable, or no such counter on this CPU */
 
 /* A tensor is referred to by the low 32 bits of (address >> 4): ggml aligns its
  * tensors to 16 bytes, so within 64 GiB no two tensors share a reference. */
@@ -281,6 +306,53 @@ enum pi_sampler { PI_SAMPLER_COMMON = 1, PI_SAMPLER_LLAMA = 2 };
 
 /* WARMUP: bare record, llama_set_warmup(ctx, ref). */
 
+/* -------------------------------------------------------------- since 1.1 */
+
+/* The state in which a thread of the target left the CPU. */
+enum pi_thread_state {
+  PI_THREAD_RUNNABLE = 0, /* preempted: it would have gone on */
+  PI_THREAD_SLEEPING = 1, /* waits, can be interrupted by signals */
+  PI_THREAD_WAITING = 2,  /* waits and cannot be interrupted: mostly for a disk */
+  PI_THREAD_ENDED = 3,
+  PI_THREAD_STOPPED = 4, /* by a signal or a debugger */
+  PI_THREAD_UNKNOWN = 255,
+};
+
+/* head.tid: a thread of the target leaves the CPU; flags: pi_thread_state; ref: tid
+ * of who gets it, 0 for the idle task. */
+struct pi_switch_out {
+  struct pi_record head;
+  pi_u32 next_tgid; /* 0 idle, PI_UNKNOWN_COUNT where the kernel does not tell */
+  pi_u32 reserved;
+  pi_u8 next_comm[16]; /* NUL-padded; any bytes */
+};
+
+/* SWITCH_IN: bare record; head.tid: a thread of the target gets the CPU, ref: tid of
+ * who had it. */
+
+/* WAKEUP: bare record; head.tid: a thread of the target becomes runnable, ref: tid
+ * that was running where that happened, cpu: there. */
+
+/* The identity of a backend, once for each, on the thread and before the GRAPH_BEGIN
+ * that names it. */
+struct pi_backend {
+  struct pi_record head;
+  pi_u64 backend; /* ggml_backend_t */
+  pi_u8 guid[16]; /* *ggml_backend.guid; zeros where it could not be read */
+};
+
+/* A node is encoded for, or handed to, a device: the time between these is not that
+ * of the device. Bare records; ref: the node; ENQUEUE_END: the returned value. flags: */
+enum pi_device {
+  PI_DEVICE_OPENCL = 1,   /* ggml_cl_compute_forward(backend, tensor) */
+  PI_DEVICE_ROCKCHIP = 2, /* ggml_rk_compute_forward(backend, tensor) */
+  PI_DEVICE_VULKAN = 3,   /* ggml_vk_build_graph(ctx, cgraph, node_idx, …) */
+};
+
+/* Speculative decoding. DRAFT_BEGIN, DRAFT_END: common_speculative_draft runs; the
+ * token steps between them are the draft's. ACCEPT: common_speculative_accept; ref:
+ * drafted tokens that the target model accepted. Bare records. */
+
 /* ------------------------------------------- records of the user space part */
 
 struct pi_clock {
@@ -314,7 +386,11 @@ struct pi_thread {
   pi_u8 comm[16]; /* NUL-padded; from other people's machines: any bytes */
 };
 
-/* How often a site fired until now; ref: index in the metadata's sites. */
+/* How often a site fired until now; ref: index in the metadata's sites. flags, since 1.1: */
+enum pi_site_flag {
+  PI_SITE_SILENT = 1, /* never fired although its neighbours did */
+  PI_SITE_SHARED = 2, /* hits are those of all sites of this role */
+};
 struct pi_site {
   struct pi_record head;
   pi_u64 hits;
@@ -325,6 +401,27 @@ struct pi_site {
 
 /* PROCESS: a process of the target is followed from here on. Bare record; tid: its pid,
  * ref: its parent's pid. */
+
+/* FREQUENCY (1.1): bare record; head.cpu runs at ref kHz. */
+
+struct pi_temperature {  /* 1.1 */
+  struct pi_record head; /* ref: index in the metadata's thermal_zones */
+  pi_s32 millicelsius;
+  pi_u32 reserved;
+};
+
+/* What a counter of a CPU (head.cpu) counted so far, and for how much of the time: a
+ * counter that shares its register with others runs only part of it. 1.1 */
+struct pi_counter {
+  struct pi_record head; /* ref: column of the counter */
+  pi_u64 value;
+  pi_u64 enabled_ns;
+  pi_u64 running_ns;
+};
+
+/* PROBES (1.1): --qos-min-tps took operator probes out or put them back. Bare record;
+ * flags below; ref: decoded tokens in 1,000 seconds, which made it so. */
+enum pi_probes { PI_PROBES_DROPPED = 1, PI_PROBES_RESUMED = 2 };
 
 enum pi_end_reason {
   PI_END_TARGET_EXITED = 1,
@@ -361,11 +458,15 @@ PI_ASSERT_SIZE(pi_node_list, 544);
 PI_ASSERT_SIZE(pi_tensor, 40);
 PI_ASSERT_SIZE(pi_structure_end, 40);
 PI_ASSERT_SIZE(pi_experts, 40);
+PI_ASSERT_SIZE(pi_switch_out, 48);
+PI_ASSERT_SIZE(pi_backend, 48);
 PI_ASSERT_SIZE(pi_clock, 40);
 PI_ASSERT_SIZE(pi_loss, 56);
 PI_ASSERT_SIZE(pi_cost, 56);
 PI_ASSERT_SIZE(pi_thread, 48);
 PI_ASSERT_SIZE(pi_site, 32);
+PI_ASSERT_SIZE(pi_temperature, 32);
+PI_ASSERT_SIZE(pi_counter, 48);
 PI_ASSERT_SIZE(pi_end, 48);
 
 #endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ * Calls of bpf() that libbpf 1.1 does not have, and trials of what the kernel can.
+ * BPF_LINK_CREATE with many uprobes: the kernel's header of Debian 12 (6.1) does not
+ * have it yet, so the part of union bpf_attr that it takes is written down here; it is
+ * part of the kernel's stable interface. */
+#include "recorder_shim.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+const int shim_attach_uprobe_multi = 48;
+#define LINK_FLAG_RETURN 1u
+
+struct link_create_uprobes {
+  uint32_t program;
+  uint32_t target;
+  uint32_t attach_type;
+  uint32_t link_flags;
+  uint64_t path;
+  uint64_t offsets;
+  uint64_t reference_counters;
+  uint64_t cookies;
+  uint32_t count;
+  uint32_t flags;
+  uint32_t pid;
+  uint32_t reserved;
+};
+
+int shim_link_uprobes(int program, const char *path, const uint64_t *offsets, const uint64_t *cookies,
+                      uint32_t count, int pid, bool at_return) {
+  struct link_create_uprobes create = {
+      .program = (uint32_t)program,
+      .attach_type = (uint32_t)shim_attach_uprobe_multi,
+      .path = (uintptr_t)path,
+      .offsets = (uintptr_t)offsets,
+      .cookies = (uintptr_t)cookies,
+      .count = count,
+      .flags = at_return ? LINK_FLAG_RETURN : 0,
+      .pid = (uint32_t)pid,
+  };
+
+  return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &create, sizeof(create));
+}
+
+/* `return 0;` of a type. A descriptor, or -1. */
+static int load_trivial(uint32_t type, uint32_t attach_type) {
+  struct bpf_insn instructions[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
+      {.code = BPF_JMP | BPF_EXIT},
+  };
+  static const char licence[] = "GPL";
+  union bpf_attr load;
+
+  memset(&load, 0, sizeof(load));
+  load.prog_type = type;
+  load.insns = (uintptr_t)instructions;
+  load.insn_cnt = sizeof(instructions) / sizeof(instructions[0]);
+  load.license = (uintptr_t)licence;
+  load.expected_attach_type = attach_type;
+  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+}
+
+/* A kernel that knows these links gets as far as the path, which is no regular file; one
+ * that does not refuses the attach type. */
+bool shim_has_uprobe_multi(void) {
+  int program = load_trivial(BPF_PROG_TYPE_KPROBE, (uint32_t)shim_attach_uprobe_multi);
+  uint64_t offset = 0;
+
+  if (program < 0)
+    return false;
+  int link = shim_link_uprobes(program, "/", &offset, NULL, 1, 0, false);
+  int error = errno;
+  if (link >= 0)
+    close(link);
+  close(program);
+  return link < 0 && error == EBADF;
+}
+
+int shim_try_bpf(void) {
+  int program = load_trivial(BPF_PROG_TYPE_KPROBE, 0);
+
+  if (program < 0)
+    return errno;
+  close(program);
+  return 0;
+}
+
+int shim_try_tracepoint(const char *name) {
+  int program = load_trivial(BPF_PROG_TYPE_RAW_TRACEPOINT, 0);
+  union bpf_attr open;
+
+  if (program < 0)
+    return errno;
+  memset(&open, 0, sizeof(open));
+  open.raw_tracepoint.name = (uintptr_t)name;
+  open.raw_tracepoint.prog_fd = (uint32_t)program;
+  int link = (int)syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &open, sizeof(open));
+  int error = link < 0 ? errno : 0;
+  if (link >= 0)
+    close(link);
+  close(program);
+  return error;
+}

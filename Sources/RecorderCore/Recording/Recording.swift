@@ -1,0 +1,300 @@
+import CProbeObject
+import CRecorderShim
+import CTraceRecords
+import ProbeSites
+import TraceContainer
+
+/// One recording from start to end: prepare, run, finish.
+public final class Recording {
+  let options: RecordOptions
+  let arguments: [String]
+  let target: TargetProcess
+  let counters: Counters
+  let device = DeviceState()
+  let output: TraceOutput
+  private let object: ProbeObject
+  private let links: ProbeLinks
+  private let drain: Drain
+  private let probes: EngineProbes
+  private var journal: Journal
+  private let console: Console
+  private var reason = PI_END_TARGET_EXITED
+  /// The command halts whenever it has mapped code, until the engine is found.
+  private var isHalting = false
+  private(set) var recordsScheduler = false
+  private var speedGuard: SpeedGuard?
+  /// Sentences for the metadata.
+  private(set) var notes: [String] = []
+
+  /// Checks the machine, makes the output, forks the command and loads the BPF programs; nothing of
+  /// the target has run when it returns.
+  public init(options: RecordOptions, arguments: [String]) throws(RecorderError) {
+    self.options = options
+    self.arguments = arguments
+    console = Console(verbosity: options.verbosity)
+    try Preflight.check()
+    switch options.target {
+    case .command(let command):
+      target = try TargetProcess(starting: command, outputToStandardError: options.output == "-")
+    case .process(let pid): target = try TargetProcess(attachingTo: pid)
+    }
+    output = try TraceOutput(
+      path: options.output ?? Recording.defaultOutput(for: options.target),
+      compressionLevel: options.compressionLevel)
+    shim_catch_signals()
+    counters = try Counters(options.counters, units: options.counters.isEmpty ? [] : PMU.all())
+    var settings = probe_settings()
+    settings.root_tgid = UInt32(bitPattern: target.pid)
+    settings.record_structure = options.structure ? 1 : 0
+    settings.record_experts = options.experts && options.structure ? 1 : 0
+    settings.token_limit = UInt32(options.tokens ?? 0)
+    settings.counters = UInt32(counters.columnCount)
+    settings.cpus = UInt32(PMU.cpuLimit)
+    settings.switch_has_state = KernelVersion.current >= KernelVersion(5, 18) ? 1 : 0
+    let roles = options.level.roles
+    object = try ProbeObject(
+      settings: settings,
+      parts: ProbeObject.Parts(
+        roles: roles, halting: target.isChild, scheduler: options.scheduler, counters: counters.columnCount,
+        bufferBytes: UInt32(options.bufferMebibytes) << 20), showLog: options.verbosity > 0)
+    links = ProbeLinks(object)
+    drain = try Drain(
+      events: object.events, bytes: UInt64(options.bufferMebibytes) << 20, output: output)
+    probes = EngineProbes(object: object, links: links, roles: roles)
+    journal = Journal(output: output, object: object, drain: drain)
+    try counters.install(in: object.counterEvents)
+    if let speed = options.minimumSpeed {
+      speedGuard = SpeedGuard(limit: speed)
+      drain.watchesSpeed = true
+    }
+    try followTasks()
+    writeHead()
+  }
+
+  /// What needs to know the kernel's tasks: scheduler events, and children from their first instruction on.
+  private func followTasks() throws(RecorderError) {
+    guard options.scheduler || target.isChild else { return }
+    let isCalibrated = KernelTask.calibrate(object, links) != nil
+    if target.isChild, !isCalibrated || !links.followForks() {
+      notes.append("children of the command are followed from when they are found, some milliseconds late")
+    }
+    guard options.scheduler else { return }
+    guard isCalibrated, links.recordScheduler() else {
+      throw RecorderError(
+        "--sched does not work here: "
+          + (isCalibrated
+            ? "the kernel has no sched_switch tracepoint: \(System.lastErrorText)"
+            : "the fields of the kernel's tasks could not be found"),
+        hints: ["record without --sched, and report the kernel: \(String(cString: shim_kernel_release()))"])
+    }
+    recordsScheduler = true
+  }
+
+  /// Records until the target ends, a limit is reached or a signal comes; then waits for a command.
+  ///
+  /// - Returns: the exit status for `pi-record`.
+  public func run() throws(RecorderError) -> Int32 {
+    let start = shim_clock_monotonic()
+    if case .command(let command) = options.target {
+      isHalting = links.haltOnMapping()
+      do throws(RecorderError) { try target.release(command[0]) } catch {
+        output.discard()
+        throw error
+      }
+    } else if try !examine() {
+      output.discard()
+      throw notAnEngine()
+    }
+    do throws(RecorderError) { try loop(since: start) } catch {
+      finish(PI_END_ERROR)
+      target.wait()
+      throw error
+    }
+    finish(reason)
+    console.finish(summary(since: start))
+    reportSilentSites()
+    return try exitStatus()
+  }
+
+  private func loop(since start: UInt64) throws(RecorderError) {
+    let tick: UInt64 = 1_000_000
+    var nextExamination: UInt64 = 0
+    var nextFlush = start + 1_000_000_000
+    while true {
+      let now = shim_clock_monotonic()
+      target.poll()
+      if now >= nextExamination, !target.hasEnded {
+        _ = try examine()
+        nextExamination = now + examinationInterval(elapsed: now - start)
+      }
+      if isHalting {
+        // Once tokens come, the engine is loaded, whatever of it was not found.
+        if isComplete || drain.tokenSteps > 0 {
+          isHalting = false
+          links.stopHalting()
+        }
+        try continueHalted()
+      }
+      let drained = drain.drain()
+      journal.recordNewThreads()
+      try guardSpeed(now: now)
+      if now >= nextFlush {
+        journal.recordState()
+        journal.recordDevice(device)
+        journal.recordCounters(counters)
+        output.flush()
+        console.progress(
+          steps: drain.tokenSteps, events: drain.records, lost: journal.lost, bytes: output.writtenBytes)
+        nextFlush = now + 1_000_000_000
+      }
+      if let failure = output.failure { throw failure }
+      if let end = endReason(now: now, start: start) {
+        reason = end
+        return
+      }
+      // Waking costs the target 4 us a time, so the buffer is emptied on a timer: 4 MiB hold
+      // 130,000 records, 10 ms of the fastest engine seen fill a tenth of that. Where they fill a quarter,
+      // there is no time to sleep.
+      if drained >= UInt64(options.bufferMebibytes) << 18 { continue }
+      shim_sleep_ns(isHalting ? tick / 10 : isComplete ? 10 * tick : tick)
+    }
+  }
+
+  /// Takes operator probes out and puts them back as --qos-min-tps asks.
+  private func guardSpeed(now: UInt64) throws(RecorderError) {
+    guard speedGuard != nil else { return }
+    for step in drain.takeDecodeSteps() {
+      speedGuard?.step(begin: step.begin, end: step.end, tokens: step.tokens)
+    }
+    guard let action = speedGuard?.decide(now: now), let speed = speedGuard?.tokensPerSecond else { return }
+    switch action {
+    case .drop:
+      // The record first: what operators still come behind it are none that were missed.
+      journal.recordProbes(PI_PROBES_DROPPED, tokensPerSecond: speed)
+      links.dropOperatorProbes()
+    case .resume:
+      try links.resumeOperatorProbes()
+      journal.recordProbes(PI_PROBES_RESUMED, tokensPerSecond: speed)
+    }
+  }
+
+  /// Puts probes into what halted processes have mapped, and lets them go on.
+  private func continueHalted() throws(RecorderError) {
+    for pid in object.takeHalted() {
+      defer { _ = shim_kill(pid, shim_sigcont) }
+      repeat {
+        if let metadata = try probes.examine(pid, isHalted: true, stop: false) {
+          output.writeMetadata(metadata)
+        }
+        // Another of its threads may have mapped something meanwhile; SIGCONT would undo that halt, too.
+      } while object.takeHalted(pid)
+    }
+  }
+
+  /// Often while the engine is still being loaded, so that its first token is not missed; seldom
+  /// afterwards, for backends loaded later and new processes.
+  private func examinationInterval(elapsed: UInt64) -> UInt64 {
+    if isComplete { return 100_000_000 }
+    return elapsed < 10_000_000_000 ? 1_000_000 : 10_000_000
+  }
+
+  /// Every layer that the level asks for has a probe.
+  private var isComplete: Bool {
+    guard probes.has(.tokenDecode) || probes.has(.tokenProcess) else { return false }
+    if options.level.rawValue >= Level.graph.rawValue, !probes.has(.graph) || !probes.knowsLayout {
+      return false
+    }
+    return options.level != .op || probes.has(.opBegin)
+  }
+
+  /// - Returns: whether something new was found.
+  private func examine() throws(RecorderError) -> Bool {
+    for (pid, parent) in target.newDescendants() {
+      object.follow(pid)
+      journal.recordProcess(pid, parent: parent)
+    }
+    var found = false
+    for pid in target.family {
+      let stop = target.isChild && !isHalting
+      guard let metadata = try probes.examine(pid, isHalted: false, stop: stop) else { continue }
+      output.writeMetadata(metadata)
+      found = true
+    }
+    return found
+  }
+
+  private func endReason(now: UInt64, start: UInt64) -> pi_end_reason? {
+    if shim_signals_caught() > 0 { return PI_END_INTERRUPTED }
+    if target.hasEnded { return PI_END_TARGET_EXITED }
+    if object.state.pointee.stopped != 0 { return PI_END_TOKENS }
+    if let duration = options.durationNanoseconds, now - start >= duration { return PI_END_DURATION }
+    return nil
+  }
+
+  /// Stops the probes, then writes what they left and the end; in this order nothing is lost.
+  private func finish(_ reason: pi_end_reason) {
+    object.state.pointee.stopped = 1
+    links.detach()
+    for pid in object.takeHalted() { _ = shim_kill(pid, shim_sigcont) }
+    while drain.drain() > 0 {}
+    journal.recordNewThreads()
+    if target.hasEnded { journal.recordExit(of: target) }
+    journal.recordSites(probes.attached.map { $0.site.role }, silent: silentRoles)
+    journal.recordState()
+    journal.recordDevice(device)
+    journal.recordCounters(counters)
+    output.flush()
+    journal.recordEnd(reason)
+    output.flush(kind: .end)
+  }
+
+  private func exitStatus() throws(RecorderError) -> Int32 {
+    if let failure = output.failure { throw failure }
+    guard target.isChild else { return 0 }
+    if shim_signals_caught() > 0 { target.signal(shim_last_signal()) }
+    if !target.hasEnded, shim_signals_caught() == 0 {
+      console.note("recording ended; waiting for the command (process \(target.pid)) to end")
+    }
+    let before = shim_signals_caught()
+    while !target.hasEnded, shim_signals_caught() == before { target.wait() }
+    if !target.hasEnded { return 128 + shim_last_signal() }
+    let status = target.exitStatus ?? 0
+    if status == 0, probes.attached.isEmpty, reason == PI_END_TARGET_EXITED { throw notAnEngine() }
+    return status
+  }
+
+  private func notAnEngine() -> RecorderError {
+    RecorderError(
+      "no llama.cpp found in process \(target.pid): none of its executable files has the functions to probe",
+      hints: [
+        "is it the process that computes? A server may compute in a child process",
+        "a static executable must keep its symbols: do not strip it",
+      ])
+  }
+
+  /// Roles whose probes are in place and never fired although tokens passed. Those of the other token interface,
+  /// of samplers and of devices that were not used are silent in every run.
+  private var silentRoles: [SiteRole] {
+    guard drain.tokenSteps > 0 || SiteRole.ubatch.hits(in: drain) > 0 else { return [] }
+    let expected: [SiteRole] = [.ubatch, .backendGraph, .graph, .opBegin, .barrierLoop, .barrierFinal]
+    return expected.filter { probes.has($0) && $0.hits(in: drain) == 0 }
+  }
+
+  private func reportSilentSites() {
+    for role in silentRoles {
+      console.note("\(role.rawValue) was probed but never ran: this layer is missing from the trace")
+    }
+    if drain.tokenSteps > 0, !isComplete {
+      console.note(
+        "not every layer of --level \(options.level.name) could be probed; prof-analyze info says which")
+    }
+  }
+
+  private func summary(since start: UInt64) -> String {
+    let milliseconds = (shim_clock_monotonic() - start) / 1_000_000
+    return "\(drain.tokenSteps) token steps, \(drain.records) events, \(journal.lost) lost, "
+      + "\(output.writtenBytes) bytes in \(milliseconds / 1000).\(milliseconds / 100 % 10) s -> \(output.path)"
+  }
+}
+
+public let piRecordVersion = "0.1.0"

@@ -1,0 +1,116 @@
+"""The section of RESULTS.md, from what was measured."""
+
+import costs as accounting
+import places
+import rows
+import traces
+from costs import Costs
+from intervals import Estimate
+from rows import Row
+from stress import Load, Size
+from turns import Turns
+
+BEGIN, END = "<!-- overhead: begin -->", "<!-- overhead: end -->"
+INTRODUCTION = """## What recording costs
+
+Written by `benchmarks/overhead --write`. A target does the same work over and over on one thread, pinned to a core;
+recorders come and go in it, in random order, and each stretch with one is compared with the stretches before and after.
+*Added* is CPU time of the computing thread (first quartile of the pieces of a stretch; median over pairs of stretches, 95 %
+bootstrap interval in parentheses, nothing clamped). *Wall* is the same of wall time. *In the kernel* is what the kernel's
+tick found there, as a share of the thread's CPU time: it misses what a probe does to the caches of the program, and is
+steady where the others are not. *Accounted* is hits a token x cost of a hit, measured in the same run, with the
+caches warm, and with those hits cold that follow a large matrix multiplication. *Without structure* the walk of a new graph is
+not made; it does not show in decoding, where graphs repeat.
+
+"""
+
+
+def table(header: list[str], body: list[list[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _microseconds(estimate: Estimate, digits: int = 1) -> str:
+    return estimate.scaled(1e-3).text(digits)
+
+
+def turns_table(turns: Turns, costs: Costs, reads: list[tuple[int, float]]) -> str:
+    """One line a recorder: what it added to a piece, and what hits x cost says of it."""
+    cpu, wall = turns.none()
+    body = [["none", _microseconds(cpu, 0) + " µs in all", "", "", "", "", "", "", str(cpu.count)]]
+    for row in (*rows.OWN, *rows.PEERS):
+        if row.name in turns.failures:
+            body.append([row.name, f"did not run: {turns.failures[row.name].splitlines()[-1]}", *[""] * 7])
+            continue
+        if not (found := turns.compare(row)):
+            continue
+        line = [row.name, _microseconds(found.added_ns), found.cpu.text(), found.wall.text(), found.system.text(3)]
+        if row.own and turns.facts[row.name].count("TOKEN_END"):
+            account = accounting.account(row, turns.facts[row.name], costs, reads)
+            percent = 100 * account.total_ns / cpu.median
+            line += [f"{account.hits:.0f}", f"{account.warm_ns / 1e3:.0f} / {account.total_ns / 1e3:.0f}", f"{percent:.3f}"]
+        else:
+            line += ["", "", ""]
+        body.append([*line, str(found.cpu.count)])
+    header = ["recorder", "added, µs", "added, %", "wall, %", "in the kernel, %", "hits", "accounted, µs, warm / cold",
+              "accounted, %", "pairs"]  # fmt: skip
+    return table(header, body)
+
+
+def hits_table(costs: Costs) -> str:
+    body = [[f"empty program, {name}", found.scaled(1e-3).text(3)] for name, found in costs.empty.items()]
+    for name, found in costs.hot.items():
+        body.append([f"{name}, operator on a push", found.scaled(1e-3).text(3)])
+        for size, cold in costs.cold.get(name, {}).items():
+            body.append([f"{name}, the same after reading {size} MiB", cold.scaled(1e-3).text(3)])
+    return table(["hit", "µs"], body)
+
+
+def sizes_table(sizes: list[Size]) -> str:
+    body = []
+    for size in sizes:
+        numbers = [f"{size.per_record(size.raw):.1f}", f"{size.per_record(size.file):.2f}", f"{size.per_operator(size.file):.2f}"]
+        body.append([f"{size.model}, {size.tokens} tokens", str(size.level), str(size.operators), str(size.records),
+                     str(size.file), *numbers, str(size.lost)])  # fmt: skip
+    header = ["run", "zstd level", "operators", "operator and barrier records", "file, bytes", "raw, bytes a record",
+              "file, bytes a record", "file, bytes an operator", "lost"]  # fmt: skip
+    return table(header, body)
+
+
+def loads_table(loads: list[Load]) -> str:
+    body = []
+    for load in loads:
+        memory = load.memory_kib
+        parts = " + ".join(f"{memory.get(name, 0) / 1024:.1f}" for name in ("RssAnon", "RssFile", "RssShmem"))
+        percent = f"{load.recorder_percent:.2f}" if load.recorder_percent == load.recorder_percent else ""
+        body.append([f"{load.wanted_per_second:,.0f}", f"{load.per_second:,.0f}", f"{load.seconds:.2f}", str(load.called),
+                     str(load.recorded), str(load.lost), percent, f"{memory.get('VmHWM', 0) / 1024:.1f} ({parts})"])  # fmt: skip
+    header = ["wanted, operators/s", "reached", "seconds", "called", "recorded", "lost", "recorder, % of a core",
+              "peak memory, MiB (anonymous + file + shared)"]  # fmt: skip
+    return table(header, body)
+
+
+def memory_table(turns: list[Turns]) -> str:
+    body = []
+    for one in turns:
+        for name, memory in one.memory.items():
+            if memory:
+                values = [f"{memory.get(key, 0) / 1024:.1f}" for key in ("VmHWM", "RssAnon", "RssFile", "RssShmem")]
+                body.append([f"{name}, on {one.name}", *values])
+    return table(["recorder", "peak, MiB", "anonymous", "of files and the ring buffer", "shared"], body)
+
+
+def slowdown(turns: Turns, row: Row) -> tuple[Estimate, Estimate] | None:
+    found = turns.compare(row)
+    return (found.cpu, found.system) if found else None
+
+
+def write(section: str) -> None:
+    """Replaces what is between the markers, or adds the section at the end."""
+    text = places.RESULTS.read_text(encoding="utf-8") if places.RESULTS.exists() else "# Results\n"
+    if BEGIN in text:
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+    else:
+        before, after = f"{text.rstrip()}\n\n", "\n"
+    places.RESULTS.write_text(f"{before}{BEGIN}\n{section.rstrip()}\n{END}{after}", encoding="utf-8")
