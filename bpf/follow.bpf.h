@@ -31,21 +31,24 @@ struct {
   __type(value, pi_u8);
 } mapping SEC(".maps");
 
-/* Processes that were told to stop, for the recorder to look at and to continue. */
+/* Processes that were told to stop, and how often: for the recorder to look at and to
+ * continue, or for its watchdog. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1024);
   __type(key, pi_u32);
-  __type(value, pi_u8);
+  __type(value, pi_u32);
 } halted SEC(".maps");
 
 static __always_inline void halt(void) {
   pi_u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  pi_u8 one = 1;
+  pi_u32 *known = bpf_map_lookup_elem(&halted, &tgid);
+  pi_u32 count = known ? *known + 1 : 1;
 
-  bpf_map_update_elem(&halted, &tgid, &one, BPF_ANY);
-  /* Takes effect before the process returns to its own code. */
+  /* The signal first: it takes effect before the process returns to its own code, and who
+   * finds the process in the map may continue it at once. */
   bpf_send_signal(SIGNAL_STOP);
+  bpf_map_update_elem(&halted, &tgid, &count, BPF_ANY);
 }
 
 /* sys_enter(regs, number) */

@@ -33,10 +33,11 @@ struct {
   __type(value, struct probe_counters);
 } counters SEC(".maps");
 
-/* Processes beside settings.root_tgid: its children. */
+/* Processes beside settings.root_tgid: its children. Least recently used: those that have
+ * ended make room. */
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 1024);
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
   __type(key, pi_u32);
   __type(value, pi_u8);
 } followed SEC(".maps");

@@ -106,6 +106,7 @@ int follow_fork(struct bpf_raw_tracepoint_args *ctx) {
   pi_u8 one = 1;
   bpf_map_update_elem(&followed, &child, &one, BPF_ANY);
   state.has_children = 1;
+  __sync_fetch_and_add(&state.forks, 1);
   return 0;
 }
 

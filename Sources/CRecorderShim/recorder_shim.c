@@ -39,8 +39,16 @@ const char *shim_error_text(int error) { return strerror(error); }
 
 int shim_open_read(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
 
+/* A regular file that is there is replaced and not written into: it may have another mode,
+ * another owner, or another name somewhere else. Pipes and devices are written into. */
 int shim_create(const char *path) {
-  return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  struct stat status;
+
+  if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode))
+    return open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (unlink(path) && errno != ENOENT)
+    return -1;
+  return open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 int64_t shim_read(int fd, void *buffer, uint64_t bytes) { return read(fd, buffer, bytes); }
@@ -95,6 +103,14 @@ void shim_touch_pages(uint32_t pages) {
 }
 
 void shim_unmap(const void *address, uint64_t bytes) { munmap((void *)address, bytes); }
+
+int shim_same_file(const char *path, const char *other) {
+  struct stat status, other_status;
+
+  if (stat(other, &other_status) || stat(path, &status))
+    return -1;
+  return status.st_dev == other_status.st_dev && status.st_ino == other_status.st_ino;
+}
 
 uint64_t shim_inode(const char *path) {
   struct stat status;
@@ -174,25 +190,54 @@ int shim_random(void *buffer, uint64_t bytes) {
 int shim_effective_uid(void) { return (int)geteuid(); }
 int shim_own_pid(void) { return (int)getpid(); }
 
-static volatile sig_atomic_t caught, last_signal;
+static volatile sig_atomic_t caught, last_signal, last_was_sent_to_group;
 
-static void on_signal(int number) {
+static void on_signal(int number, siginfo_t *information, void *context) {
+  (void)context;
   caught = caught + 1;
   last_signal = number;
+  /* A terminal signals all processes of its foreground group; SI_KERNEL is how it does. */
+  last_was_sent_to_group = information->si_code == SI_KERNEL;
 }
 
 void shim_catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal};
+  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO}, before;
 
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
-  /* A reader of `-o -` that goes away shows as EPIPE, like every other write error. */
+  /* Under nohup it stays ignored. */
+  if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+    sigaction(SIGHUP, &action, NULL);
+  /* A reader of `-o -` that goes away shows as EPIPE, a file that may not grow as EFBIG,
+   * like every other write error. */
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 int shim_signals_caught(void) { return caught; }
 int shim_last_signal(void) { return last_signal; }
+bool shim_last_signal_reached_all(void) { return last_was_sent_to_group; }
+
+void shim_guard_standard_streams(void) {
+  int fd;
+
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= 2);
+  if (fd > 2)
+    close(fd);
+}
+
+uint64_t shim_raise_descriptor_limit(void) {
+  struct rlimit limit;
+
+  if (getrlimit(RLIMIT_NOFILE, &limit))
+    return 0;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max;
+}
 
 void shim_exit(int status) { exit(status); }
 
@@ -223,9 +268,6 @@ int shim_prepare(char *const argv[], bool output_to_stderr, struct shim_child *c
 
     close(go[1]);
     close(failed[0]);
-    signal(SIGPIPE, SIG_DFL);
-    /* A recorder that is killed must not leave its command halted. */
-    prctl(PR_SET_PDEATHSIG, SIGCONT);
     if (output_to_stderr)
       dup2(2, 1);
     /* End of file instead of a byte: the recorder gave up. */
@@ -335,6 +377,45 @@ int shim_write_all(int fd, const void *buffer, uint64_t bytes) {
   return 0;
 }
 
+static void ignore_ends(void) {
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+}
+
+int shim_start_watchdog(int keep, void *context, void (*last)(void *context)) {
+  int alive[2];
+
+  if (pipe2(alive, O_CLOEXEC))
+    return -1;
+  int pid = fork();
+  if (pid < 0) {
+    close(alive[0]);
+    close(alive[1]);
+    return -1;
+  }
+  if (pid == 0) {
+    char byte;
+
+    prctl(PR_SET_NAME, "pi-record-watch");
+    ignore_ends();
+    /* Nothing of the recorder's may live on in here: its pipes, its trace. */
+    for (int fd = 0; fd < 1024; fd++)
+      if (fd != alive[0] && fd != keep)
+        close(fd);
+    while (read(alive[0], &byte, 1) < 0 && errno == EINTR)
+      ;
+    /* A program that was running when the recorder died may halt somebody yet. */
+    for (int i = 0; i < 20; i++) {
+      last(context);
+      shim_sleep_ns(10000000);
+    }
+    _exit(0);
+  }
+  close(alive[0]);
+  return alive[1];
+}
+
 /* The answer goes through a file in memory: a pipe would have to be read while the child
  * works, and the answer's size is not known. */
 const void *shim_run_in_child(void *context, void (*work)(void *context, int output), uint64_t *bytes) {
@@ -347,8 +428,7 @@ const void *shim_run_in_child(void *context, void (*work)(void *context, int out
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The parent ends the recording on these; a child that it waits for would only be in its way. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
+    ignore_ends();
     work(context, file);
     _exit(0);
   }

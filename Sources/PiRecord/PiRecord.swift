@@ -8,6 +8,7 @@ struct PiRecord {
   }
 
   private static func run() -> Int32 {
+    shim_guard_standard_streams()
     var arguments: [String] = []
     for index in 1..<max(shim_argument_count(), 1) {
       guard let argument = shim_argument(index) else { break }

@@ -5,6 +5,8 @@ import statistics
 from dataclasses import dataclass
 
 RESAMPLES = 4000
+# Below these an interval says little.
+FEWEST = 6
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,12 @@ class Estimate:
 
     def judge(self, limit: float) -> str:
         """Whether the figure is at most `limit`, as far as the interval tells."""
-        if self.count > 1 and self.high <= limit:
-            return "yes"
-        if self.count > 1 and self.low > limit:
-            return "no"
-        return f"{'yes' if self.median <= limit else 'no'} by the median; the interval holds the limit"
+        answer = "yes" if self.median <= limit else "no"
+        if self.count < FEWEST:
+            return f"{answer}, by too few pairs"
+        if self.high <= limit or self.low > limit:
+            return answer
+        return f"{answer} by the median; the interval holds the limit"
 
 
 def estimate(values: list[float], statistic=statistics.median) -> Estimate:

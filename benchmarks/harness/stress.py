@@ -1,7 +1,15 @@
-"""What the recorder itself takes and bears: memory, CPU time, lost events, bytes on disk."""
+"""What the recorder itself takes and bears: memory, CPU time, lost events, bytes on disk.
 
+    benchmarks/stress [PER_SECOND SECONDS THREADS]     default 150000 60 2
+
+Exit status 1 when an event was lost.
+"""
+
+import argparse
 import pathlib
 import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 
@@ -112,3 +120,23 @@ def size(recorder: pathlib.Path, folder: pathlib.Path, model: str, tokens: int, 
     )  # fmt: skip
     trace.unlink()
     return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("per_second", type=float, nargs="?", default=150_000)
+    parser.add_argument("seconds", type=float, nargs="?", default=60)
+    parser.add_argument("threads", type=int, nargs="?", default=2)
+    parser.add_argument("--recorder", type=pathlib.Path, default=places.ROOT / ".build-recorder/pi-record")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = load(chosen.recorder, pathlib.Path(folder), chosen.per_second, chosen.seconds, chosen.threads)
+    print(f"called     {found.called} in {found.seconds:.2f} s, {found.per_second:,.0f}/s")
+    print(f"recorded   {found.recorded}, counted as lost {found.lost}")
+    print(f"recorder   {found.recorder_percent:.2f} % of a core")
+    print("memory     " + ", ".join(f"{name} {kib} KiB" for name, kib in found.memory_kib.items()))
+    return 1 if found.lost or found.recorded != found.called else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

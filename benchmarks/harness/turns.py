@@ -12,6 +12,7 @@ import random
 import signal
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -93,15 +94,16 @@ class Turns:
     failures: dict[str, str] = field(default_factory=dict)
 
     def run(self, own: Sequence[Row], peers: Sequence[Row], minutes: float, peers_every: int = 3) -> "Turns":
-        """Rounds in random order until the time is over: own rows in each (some twice), peers in every so-many-th."""
+        """Rounds in random order until the time is over: own rows in each (some twice), after them peers in every
+        so-many-th."""
         target = Target(self.command, self.folder / f"{self.name}.pieces")
         try:
             self.sites = self._find_sites(target)
             self._off()
             end, number, chance = time.monotonic() + 60 * minutes, 0, random.Random(1)
             while number == 0 or time.monotonic() < end:
-                order = [*own, *(peers if number % peers_every == 0 else [])]
-                for row in chance.sample(order, len(order)):
+                also = list(peers) if number % peers_every == 0 else []
+                for row in (*chance.sample(list(own), len(own)), *chance.sample(also, len(also))):
                     if number and time.monotonic() > end:
                         break
                     if row.name not in self.failures:
@@ -150,6 +152,7 @@ class Turns:
                     end(recorder)
         if stretch is None:
             self.failures[row.name] = errors.read_text(errors="replace").strip()[-500:] or "no probes in 60 s"
+            print(f"{row.name} on {self.name}: {self.failures[row.name]}", file=sys.stderr)
             return
         # Peers leave the removal of their probes to the kernel.
         while target.probed(sites):

@@ -99,6 +99,7 @@ struct probe_state {
   settings_s32 op_mul_mat_id; /* the number of MUL_MAT_ID in this build; negative: unknown */
   settings_u32 moe_present;   /* a graph with routing was seen; spares dense models a lookup */
   settings_u32 has_children;  /* more processes than the first are followed */
+  settings_u32 forks; /* processes that followed ones have made so far */
 
   /* Byte offsets in the kernel's task_struct, found by calibration. */
   settings_u32 task_pid;

@@ -23,7 +23,7 @@ const char *shim_error_text(int error);
 
 /* files */
 int shim_open_read(const char *path);
-/* Mode 0600; a symbolic link at `path` is refused (ELOOP), an existing file is replaced. */
+/* Mode 0600; a symbolic link at `path` is refused (ELOOP), a regular file there is replaced. */
 int shim_create(const char *path);
 int64_t shim_read(int fd, void *buffer, uint64_t bytes);
 int64_t shim_read_at(int fd, void *buffer, uint64_t bytes, uint64_t offset);
@@ -39,6 +39,8 @@ void shim_touch_pages(uint32_t pages);
 /* Memory that a BPF map and this process share. */
 void *shim_map_shared(int fd, uint64_t bytes);
 void shim_unmap(const void *address, uint64_t bytes);
+/* 1 for the same file, 0 for another, -1 when one of them cannot be seen. */
+int shim_same_file(const char *path, const char *other);
 /* Inode number, 0 when the file cannot be seen. */
 uint64_t shim_inode(const char *path);
 int64_t shim_read_link(const char *path, char *buffer, uint64_t bytes);
@@ -68,10 +70,18 @@ int shim_random(void *buffer, uint64_t bytes);
 int shim_effective_uid(void);
 int shim_own_pid(void);
 
-/* signals: counts SIGINT and SIGTERM; ignores SIGPIPE */
+/* signals: counts SIGINT, SIGTERM and SIGHUP; ignores SIGPIPE and SIGXFSZ */
 void shim_catch_signals(void);
 int shim_signals_caught(void);
 int shim_last_signal(void);
+/* Whether the command got the last one, too: a terminal sends it to both. */
+bool shim_last_signal_reached_all(void);
+
+/* Puts /dev/null where standard input, output or error is closed: a file opened later would get its number.
+ */
+void shim_guard_standard_streams(void);
+/* As many descriptors as this process may have; how many that is. */
+uint64_t shim_raise_descriptor_limit(void);
 
 /* processes */
 struct shim_child {
@@ -92,6 +102,9 @@ bool shim_pidfd_ended(int fd);
  * unmapped, or NULL when there is none; how the child ended does not matter. */
 const void *shim_run_in_child(void *context, void (*work)(void *context, int output), uint64_t *bytes);
 int shim_write_all(int fd, const void *buffer, uint64_t bytes);
+/* A process that calls `last` when this one has ended, however it ended, and then ends. It
+ * keeps the descriptor `keep`. A descriptor to close, which ends it, or -1. */
+int shim_start_watchdog(int keep, void *context, void (*last)(void *context));
 /* A child with this name (at most 15 characters) that makes a system call each millisecond
  * until it is ended. Its pid, or -1. */
 int shim_fork_sleeper(const char *name);

@@ -20,14 +20,15 @@ struct MachineCheck {
   /// Everything at once: somebody who has to build a kernel wants to do it once.
   static func all() -> [MachineCheck] {
     [
-      kernel, permission, uprobes, bpf, lockdown, manyProbes, tracepoints, followsChildren, typeInformation,
+      kernel, permission, processNumbers, uprobes, bpf, lockdown, manyProbes, tracepoints, followsChildren,
+      typeInformation,
       counters,
       counterPermission, frequency, temperature,
     ]
   }
 
   /// What `pi-record` refuses to start without.
-  static func essential() -> [MachineCheck] { [permission, uprobes, bpf] }
+  static func essential() -> [MachineCheck] { [permission, processNumbers, uprobes, bpf] }
 
   private static var kernel: MachineCheck {
     let release = String(cString: shim_kernel_release())
@@ -52,6 +53,23 @@ struct MachineCheck {
       subject: "permission", verdict: .missing,
       finding: "no right to load BPF programs and to read the target's memory map",
       hint: "run it as root (sudo pi-record …), or: setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep pi-record")
+  }
+
+  /// The programs see processes numbered as the initial PID namespace does, whose own number never changes
+  /// (PROC_PID_INIT_INO).
+  private static var processNumbers: MachineCheck {
+    let initial = "pid:[4026531836]"
+    let own = System.link(at: "/proc/self/ns/pid") ?? initial
+    if own == initial {
+      return MachineCheck(
+        subject: "processes", verdict: .good, finding: "numbered as the kernel numbers them", hint: nil)
+    }
+    return MachineCheck(
+      subject: "processes", verdict: .missing,
+      finding: "a PID namespace of its own (\(own)): a container",
+      hint:
+        "run pi-record on the host (--pid takes the host's number), or share its namespace: docker run --pid=host"
+    )
   }
 
   private static func effectiveCapabilities() -> UInt64 {

@@ -15,6 +15,7 @@ final class EngineProbes {
   private let object: ProbeObject
   private let links: ProbeLinks
   private let roles: [SiteRole]
+  private var engineFiles: [(device: String, inode: UInt64)] = []
   private var examined: [(pid: Int32, device: String, inode: UInt64)] = []
   /// Size of each process when its maps were last read.
   private var mappedPages: [(pid: Int32, pages: UInt64)] = []
@@ -37,6 +38,14 @@ final class EngineProbes {
 
   func has(_ role: SiteRole) -> Bool { attached.contains { $0.site.role == role } }
 
+  /// Whether a process that was not examined yet has files mapped that are known to be of the engine.
+  func hasMappedEngine(_ pid: Int32) -> Bool {
+    guard let libraries = ProcessMaps.libraries(of: pid) else { return false }
+    return libraries.contains { library in
+      engineFiles.contains { $0.device == library.device && $0.inode == library.inode }
+    }
+  }
+
   /// Looks at the files that the process has mapped since the last call.
   ///
   /// - Parameters:
@@ -53,10 +62,11 @@ final class EngineProbes {
     }
     examined += new.map { (pid, $0.device, $0.inode) }
     let paths = new.map { ProcessMaps.reachablePath($0, pid: pid) }
-    for (index, facts) in FileReader.facts(of: paths).enumerated() {
+    for (index, facts) in try FileReader.facts(of: paths).enumerated() {
       guard var facts else { continue }
       facts.plan.sites.removeAll { !roles.contains($0.role) }
       if stop, !isStopped { isStopped = shim_kill(pid, shim_sigstop) == 0 }
+      engineFiles.append((new[index].device, new[index].inode))
       found.append(Found(library: new[index], path: paths[index], facts: facts))
     }
     if found.isEmpty { return nil }

@@ -13,6 +13,8 @@ final class ProbeLinks {
     var name: String
     var pid: Int32
     var sites: [Site]
+
+    fileprivate var innermost: Int { sites.reduce(0) { max($0, $1.role.number) } }
   }
 
   private enum Link {
@@ -46,8 +48,10 @@ final class ProbeLinks {
   /// - Parameter operators: those of the operator level, or all others.
   private func attach(_ new: [Placement], operators: Bool) throws(RecorderError) -> [Link] {
     var made: [Link] = []
+    // Libraries of their own: the one with the innermost site first.
+    let inward = new.sorted { $0.innermost > $1.innermost }
     for isReturn in [true, false] {
-      for placement in new {
+      for placement in inward where ProcessMaps.mappedPages(of: placement.pid) ?? 0 > 0 {
         var sites: [Site] = []
         for role in SiteRole.allCases.reversed() where (role.level == .op) == operators {
           sites += placement.sites.filter { $0.role == role && ($0.kind == .functionReturn) == isReturn }

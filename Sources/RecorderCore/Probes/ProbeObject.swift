@@ -152,20 +152,46 @@ final class ProbeObject {
     state.pointee.has_children = 1
   }
 
-  /// Whether the process has halted since it was last taken; takes it.
-  func takeHalted(_ pid: Int32) -> Bool {
+  /// How often the process has halted, 0 when it does not need to be continued.
+  func halts(of pid: Int32) -> UInt32 {
     var process = UInt32(bitPattern: pid)
-    return bpf_map_delete_elem(halted, &process) == 0
+    var count: UInt32 = 0
+    return bpf_map_lookup_elem(halted, &process, &count) == 0 ? count : 0
   }
 
-  /// The processes that halted since the last call.
-  func takeHalted() -> [Int32] {
+  /// The processes that have halted and were not continued yet.
+  func haltedProcesses() -> [Int32] {
     var processes: [Int32] = []
     var process: UInt32 = 0
-    while bpf_map_get_next_key(halted, nil, &process) == 0, bpf_map_delete_elem(halted, &process) == 0 {
+    var found = bpf_map_get_next_key(halted, nil, &process)
+    while found == 0, processes.count < 1024 {
       processes.append(Int32(bitPattern: process))
+      var previous = process
+      found = bpf_map_get_next_key(halted, &previous, &process)
     }
     return processes
+  }
+
+  /// Continues a process that has halted so often. If it halts again meanwhile, it stays in the list.
+  func resume(_ pid: Int32, after halts: UInt32) {
+    _ = shim_kill(pid, shim_sigcont)
+    guard self.halts(of: pid) == halts else { return }
+    var process = UInt32(bitPattern: pid)
+    bpf_map_delete_elem(halted, &process)
+  }
+
+  func resumeAll() {
+    for pid in haltedProcesses() { resume(pid, after: halts(of: pid)) }
+  }
+
+  /// Sees to it that nobody stays halted should this process die before it can continue them.
+  ///
+  /// - Returns: a descriptor; closing it ends the watch. Negative when there is no watch.
+  func startWatchdog() -> Int32 {
+    shim_start_watchdog(halted, Unmanaged.passUnretained(self).toOpaque()) { context in
+      guard let context else { return }
+      Unmanaged<ProbeObject>.fromOpaque(context).takeUnretainedValue().resumeAll()
+    }
   }
 
   // MARK: Counts

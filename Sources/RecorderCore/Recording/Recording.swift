@@ -21,6 +21,9 @@ public final class Recording {
   private var reason = PI_END_TARGET_EXITED
   /// The command halts whenever it has mapped code, until the engine is found.
   private var isHalting = false
+  /// Continues halted processes should the recorder die; negative: not needed.
+  private var watchdog: Int32 = -1
+  private var knownForks: UInt32 = 0
   private(set) var recordsScheduler = false
   private var speedGuard: SpeedGuard?
   /// Sentences for the metadata.
@@ -35,13 +38,21 @@ public final class Recording {
     try Preflight.check()
     switch options.target {
     case .command(let command):
-      target = try TargetProcess(starting: command, outputToStandardError: options.output == "-")
+      target = try TargetProcess(
+        starting: command, behind: options.commandIndex, outputToStandardError: options.output == "-")
     case .process(let pid): target = try TargetProcess(attachingTo: pid)
     }
     output = try TraceOutput(
       path: options.output ?? Recording.defaultOutput(for: options.target),
       compressionLevel: options.compressionLevel)
     shim_catch_signals()
+    // Behind the fork: the command keeps its own limit.
+    let descriptors = shim_raise_descriptor_limit()
+    guard descriptors >= 64 else {
+      throw RecorderError(
+        "this process may open only \(descriptors) files, and pi-record needs 64",
+        hints: ["raise the limit: ulimit -Hn 1024, or LimitNOFILE= of the service"])
+    }
     counters = try Counters(options.counters, units: options.counters.isEmpty ? [] : PMU.all())
     var settings = probe_settings()
     settings.root_tgid = UInt32(bitPattern: target.pid)
@@ -96,7 +107,9 @@ public final class Recording {
   public func run() throws(RecorderError) -> Int32 {
     let start = shim_clock_monotonic()
     if case .command(let command) = options.target {
-      isHalting = links.haltOnMapping()
+      // Before there are links, which the watchdog must not keep alive.
+      watchdog = object.startWatchdog()
+      isHalting = watchdog >= 0 && links.haltOnMapping()
       do throws(RecorderError) { try target.release(command[0]) } catch {
         output.discard()
         throw error
@@ -123,7 +136,9 @@ public final class Recording {
     while true {
       let now = shim_clock_monotonic()
       target.poll()
-      if now >= nextExamination, !target.hasEnded {
+      let forks = object.state.pointee.forks
+      if now >= nextExamination || forks != knownForks, !target.hasEnded {
+        knownForks = forks
         _ = try examine()
         nextExamination = now + examinationInterval(elapsed: now - start)
       }
@@ -133,8 +148,9 @@ public final class Recording {
           isHalting = false
           links.stopHalting()
         }
-        try continueHalted()
       }
+      // Also when halting is over: a program that was running then may have halted somebody yet.
+      if watchdog >= 0 { try continueHalted() }
       let drained = drain.drain()
       journal.recordNewThreads()
       try guardSpeed(now: now)
@@ -180,14 +196,18 @@ public final class Recording {
 
   /// Puts probes into what halted processes have mapped, and lets them go on.
   private func continueHalted() throws(RecorderError) {
-    for pid in object.takeHalted() {
-      defer { _ = shim_kill(pid, shim_sigcont) }
-      repeat {
+    for pid in object.haltedProcesses() {
+      var halts = object.halts(of: pid)
+      defer { object.resume(pid, after: halts) }
+      while true {
         if let metadata = try probes.examine(pid, isHalted: true, stop: false) {
           output.writeMetadata(metadata)
         }
         // Another of its threads may have mapped something meanwhile; SIGCONT would undo that halt, too.
-      } while object.takeHalted(pid)
+        let now = object.halts(of: pid)
+        if now == halts { break }
+        halts = now
+      }
     }
   }
 
@@ -209,9 +229,19 @@ public final class Recording {
 
   /// - Returns: whether something new was found.
   private func examine() throws(RecorderError) -> Bool {
-    for (pid, parent) in target.newDescendants() {
+    let descendants = target.newDescendants()
+    for (pid, parent) in descendants {
       object.follow(pid)
       journal.recordProcess(pid, parent: parent)
+    }
+    for (pid, _) in descendants where probes.knowsLayout && probes.hasMappedEngine(pid) {
+      // It has the engine without having loaded it: forked, and its probes come only now.
+      let note =
+        "process \(pid) was forked from one that had the engine loaded: its first token steps may be missing"
+      console.note(note)
+      var json = JSONWriter()
+      json.object { json in json.array("notes") { json in json.string(nil, note) } }
+      output.writeMetadata(json)
     }
     var found = false
     for pid in target.family {
@@ -235,7 +265,9 @@ public final class Recording {
   private func finish(_ reason: pi_end_reason) {
     object.state.pointee.stopped = 1
     links.detach()
-    for pid in object.takeHalted() { _ = shim_kill(pid, shim_sigcont) }
+    object.resumeAll()
+    if watchdog >= 0 { shim_close(watchdog) }
+    watchdog = -1
     while drain.drain() > 0 {}
     journal.recordNewThreads()
     if target.hasEnded { journal.recordExit(of: target) }
@@ -251,7 +283,7 @@ public final class Recording {
   private func exitStatus() throws(RecorderError) -> Int32 {
     if let failure = output.failure { throw failure }
     guard target.isChild else { return 0 }
-    if shim_signals_caught() > 0 { target.signal(shim_last_signal()) }
+    if shim_signals_caught() > 0, !shim_last_signal_reached_all() { target.signal(shim_last_signal()) }
     if !target.hasEnded, shim_signals_caught() == 0 {
       console.note("recording ended; waiting for the command (process \(target.pid)) to end")
     }

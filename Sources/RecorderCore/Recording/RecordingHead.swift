@@ -53,7 +53,10 @@ extension Recording {
     case .command(let command): return command
     case .process(let pid):
       guard let bytes = System.contents(of: "/proc/\(pid)/cmdline") else { return [] }
-      return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      // Each argument ends with a NUL, and may be empty.
+      return bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().map {
+        String(decoding: $0, as: UTF8.self)
+      }
     }
   }
 

@@ -20,6 +20,8 @@ public enum Target {
 /// The options of INTERFACE.md, checked.
 public struct RecordOptions {
   public var target: Target
+  /// Where the command begins in the arguments.
+  public var commandIndex = 0
   /// nil: made from the command's name and the time. "-": standard output.
   public var output: String?
   public var level = Level.op
@@ -61,6 +63,7 @@ private struct Parser {
       index += 1
       if argument == "--" {
         command = Array(arguments[index...])
+        options.commandIndex = index
         return
       }
       guard argument.utf8.first == UInt8(ascii: "-"), argument.utf8.count > 1 else {

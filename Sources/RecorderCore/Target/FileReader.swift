@@ -7,9 +7,8 @@ import ProbeSites
 /// recorder wants to have little for as long as it runs. And a file made to crash its reader crashes a child.
 enum FileReader {
   /// The facts of each file, nil where it is no file of the engine or could not be read. In the order of `paths`.
-  static func facts(of paths: [String]) -> [FileFacts?] {
-    let none = [FileFacts?](repeating: nil, count: paths.count)
-    guard !paths.isEmpty else { return none }
+  static func facts(of paths: [String]) throws(RecorderError) -> [FileFacts?] {
+    guard !paths.isEmpty else { return [] }
     let request = Request(paths)
     var bytes: UInt64 = 0
     let answer = shim_run_in_child(
@@ -18,7 +17,9 @@ enum FileReader {
         guard let context else { return }
         Unmanaged<Request>.fromOpaque(context).takeUnretainedValue().work(into: output)
       }, &bytes)
-    guard let answer else { return none }
+    guard let answer else {
+      throw RecorderError("cannot read the target's files in a child process: \(System.lastErrorText)")
+    }
     defer { shim_unmap(answer, bytes) }
     var reader = FactReader(UnsafeRawBufferPointer(start: answer, count: Int(bytes)))
     // What a child that died did not write is nil.

@@ -70,8 +70,16 @@ enum ProcessMaps {
   /// root (containers, chroots), or through map_files when the name is gone or names another file.
   static func reachablePath(_ library: MappedLibrary, pid: Int32) -> String {
     let path = "/proc/\(pid)/root" + library.path
-    if !library.isDeleted, shim_inode(path) == library.inode { return path }
-    return "/proc/\(pid)/map_files/" + String(library.start, radix: 16) + "-" + String(library.end, radix: 16)
+    let mapped =
+      "/proc/\(pid)/map_files/" + String(library.start, radix: 16) + "-" + String(library.end, radix: 16)
+    if library.isDeleted { return mapped }
+    // Something else may lie at the path by now, or over it. Where map_files cannot be followed (it takes
+    // CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), the inode number must do.
+    switch shim_same_file(path, mapped) {
+    case 1: return path
+    case 0: return mapped
+    default: return shim_inode(path) == library.inode ? path : mapped
+    }
   }
 
   static func threads(of pid: Int32) -> [UInt32] {

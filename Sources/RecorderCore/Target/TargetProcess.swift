@@ -14,16 +14,15 @@ final class TargetProcess {
 
   /// Forks; the command starts at `release`, when the probes are ready.
   ///
-  /// - Parameter outputToStandardError: for a trace that goes to standard output, which both would share.
-  init(starting command: [String], outputToStandardError: Bool) throws(RecorderError) {
-    var arguments: [UnsafeMutablePointer<CChar>?] = command.map { argument in
-      let bytes = Array(argument.utf8CString)
-      let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
-      copy.initialize(from: bytes, count: bytes.count)
-      return copy
+  /// - Parameters:
+  ///   - index: of the command among this process's own arguments, whose bytes are passed on as they are: what is
+  ///     no UTF-8 does not survive a String.
+  ///   - outputToStandardError: for a trace that goes to standard output, which both would share.
+  init(starting command: [String], behind index: Int, outputToStandardError: Bool) throws(RecorderError) {
+    var arguments: [UnsafeMutablePointer<CChar>?] = command.indices.map { offset in
+      UnsafeMutablePointer(mutating: shim_argument(Int32(1 + index + offset)))
     }
     arguments.append(nil)
-    defer { for argument in arguments { argument?.deallocate() } }
     guard shim_prepare(&arguments, outputToStandardError, &child) == 0 else {
       throw RecorderError("cannot fork: \(System.lastErrorText)")
     }
@@ -101,6 +100,8 @@ final class TargetProcess {
   /// Descendants that were not seen before, with their parents.
   func newDescendants() -> [(pid: Int32, parent: Int32)] {
     var found: [(pid: Int32, parent: Int32)] = []
+    // A shell script makes many processes, most of which are gone soon.
+    family.removeAll { $0 != pid && ProcessMaps.mappedPages(of: $0) ?? 0 == 0 }
     var index = 0
     while index < family.count {
       let parent = family[index]
