@@ -31,7 +31,8 @@ PROBE_ROLES(ENTRY, RETURN)
 
 SEC("uprobe")
 int entries(struct pt_regs *ctx) {
-  switch (bpf_get_attach_cookie(ctx)) { PROBE_ROLES(CASE, NO_CASE) }
+  /* Of returns, too: those of C++ functions are probed at an instruction. */
+  switch (bpf_get_attach_cookie(ctx)) { PROBE_ROLES(CASE, CASE) }
   return 0;
 }
 

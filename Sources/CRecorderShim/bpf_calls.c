@@ -5,11 +5,15 @@
  * part of the kernel's stable interface. */
 #include "recorder_shim.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Swift cannot import a function that takes a va_list on aarch64. */
+void shim_quiet_libbpf(void) { libbpf_set_print(NULL); }
 
 const int shim_attach_uprobe_multi = 48;
 #define LINK_FLAG_RETURN 1u

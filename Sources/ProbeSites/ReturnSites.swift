@@ -12,6 +12,14 @@ extension SitePlanner {
       addMissing(role, "the file does not define \(function)", hint)
       return
     }
+    addCXXFunction(
+      at: symbol, role, returnRole, function, arguments: arguments, hasResult: hasResult, hint: hint)
+  }
+
+  mutating func addCXXFunction(
+    at symbol: Symbol, _ role: SiteRole, _ returnRole: SiteRole, _ function: String, arguments: Int,
+    hasResult: Bool, hint: String
+  ) {
     guard let entry = entryInstruction(of: symbol, arguments: arguments, keepsStackPointer: false) else {
       addMissing(role, "cannot decode the first instruction of \(function)", hint)
       return

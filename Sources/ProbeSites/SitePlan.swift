@@ -117,6 +117,9 @@ public struct MissingSite {
 public struct SitePlan {
   public var sites: [Site] = []
   public var missing: [MissingSite] = []
+  /// The next plan of a role: for when its sites are in place and never fire, because the compiler inlined the
+  /// function where it is called.
+  public var alternates: [Site] = []
 
   public init() {}
 

@@ -13,7 +13,7 @@ struct SitePlanner {
   private let targets: CallTargets
   /// Direct calls to the operator function and the fused one.
   private let calls: [(address: UInt64, name: Int)]
-  private(set) var plan = SitePlan()
+  var plan = SitePlan()
 
   init(_ elf: ELFFile) {
     self.elf = elf
@@ -34,7 +34,7 @@ struct SitePlanner {
   }
 
   /// Compilers split off cold and partial copies under the function's own name.
-  private static func isFragment(_ name: String) -> Bool {
+  static func isFragment(_ name: String) -> Bool {
     var utf8 = name.utf8[...]
     while let dot = utf8.firstIndex(of: UInt8(ascii: ".")) {
       utf8 = utf8[utf8.index(after: dot)...]
@@ -91,6 +91,7 @@ struct SitePlanner {
         hint: "")
     }
     addDevices()
+    addAlternates()
     if symbol(.graph) != nil || symbol(.operatorCall) != nil {
       addFunction(
         .graph, .graph, .graphReturn, "ggml_graph_compute", arguments: 2,

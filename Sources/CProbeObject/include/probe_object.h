@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* atomic: with the numbering that Linux 5.12 and later can do. */
-const void *probe_object(bool atomic);
+/* To be freed; NULL without memory. atomic: with the numbering that Linux 5.12 and later can do. */
+void *probe_object(bool atomic);
+void probe_object_free(void *object);
 uint64_t probe_object_bytes(bool atomic);
 
 /* The name of a role's program, NULL past the last. */

@@ -134,6 +134,9 @@ int shim_try_bpf(void);
 /* Whether a raw tracepoint of this name exists: 0, or errno. */
 int shim_try_tracepoint(const char *name);
 
+/* No messages of libbpf on standard error. */
+void shim_quiet_libbpf(void);
+
 /* BPF links with many uprobes, which libbpf 1.1 does not know (Linux 6.6) */
 extern const int shim_attach_uprobe_multi; /* BPF_TRACE_UPROBE_MULTI */
 bool shim_has_uprobe_multi(void);

@@ -12,6 +12,18 @@ final class EngineProbes {
     var library: Int
   }
 
+  /// A site of the next plan.
+  private struct Alternate {
+    var site: Site
+    var library: Int
+    var path: String
+    var name: String
+    var pid: Int32
+  }
+
+  private var alternates: [Alternate] = []
+  /// Sites (by index) that never fired and were given up for the next plan.
+  private(set) var givenUp: [Int] = []
   private let object: ProbeObject
   private let links: ProbeLinks
   private let roles: [SiteRole]
@@ -65,6 +77,12 @@ final class EngineProbes {
     for (index, facts) in try FileReader.facts(of: paths).enumerated() {
       guard var facts else { continue }
       facts.plan.sites.removeAll { !roles.contains($0.role) }
+      for site in facts.plan.alternates where roles.contains(site.role) {
+        alternates.append(
+          Alternate(
+            site: site, library: libraryCount + found.count, path: paths[index],
+            name: new[index].path, pid: pid))
+      }
       if stop, !isStopped { isStopped = shim_kill(pid, shim_sigstop) == 0 }
       engineFiles.append((new[index].device, new[index].inode))
       found.append(Found(library: new[index], path: paths[index], facts: facts))
@@ -119,6 +137,43 @@ final class EngineProbes {
       // A process that ended meanwhile has nothing left to record, which is no failure.
       if ProcessMaps.mappedPages(of: pid) ?? 0 > 0 { throw error }
     }
+  }
+
+  /// Puts in the sites of the next plan for roles whose probes never fire.
+  ///
+  /// - Returns: the metadata of it, nil where there is no other plan.
+  func tryNextPlan(for silent: [SiteRole]) throws(RecorderError) -> JSONWriter? {
+    let chosen = alternates.filter { silent.contains($0.site.role) || silentEnds(of: silent, $0.site.role) }
+    guard !chosen.isEmpty else { return nil }
+    alternates.removeAll { alternate in chosen.contains { $0.site.address == alternate.site.address } }
+    let first = attached.count
+    for (index, old) in attached.enumerated() where chosen.contains(where: { $0.site.role == old.site.role })
+    {
+      givenUp.append(index)
+    }
+    attached += chosen.map { Attached(site: $0.site, library: $0.library) }
+    try links.attach(
+      chosen.map { ProbeLinks.Placement(path: $0.path, name: $0.name, pid: $0.pid, sites: [$0.site]) })
+    var json = JSONWriter()
+    json.object { json in
+      json.array("sites") { json in
+        for index in first..<attached.count { describe(attached[index], index: index, to: &json) }
+      }
+      json.array("notes") { json in
+        for role in silent where chosen.contains(where: { $0.site.role == role }) {
+          json.string(
+            nil,
+            "\(role.rawValue): never ran although its neighbours did, the compiler inlined it; the next plan probes "
+              + chosen.filter { $0.site.role == role }.map { $0.site.function }.joined(separator: ", "))
+        }
+      }
+    }
+    return json
+  }
+
+  /// The end of a backend's graph goes with its begin.
+  private func silentEnds(of silent: [SiteRole], _ role: SiteRole) -> Bool {
+    role == .backendGraphReturn && silent.contains(.backendGraph)
   }
 
   /// Whether the process has mapped or unmapped anything since the last call. Reading a process's maps takes

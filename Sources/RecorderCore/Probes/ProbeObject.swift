@@ -32,15 +32,15 @@ final class ProbeObject {
 
   /// Opens the embedded object, switches off the programs that are not needed, and loads it.
   init(settings: probe_settings, parts: Parts, showLog: Bool) throws(RecorderError) {
-    if !showLog { libbpf_set_print(nil) }
+    if !showLog { shim_quiet_libbpf() }
     hasMultiLinks = shim_has_uprobe_multi()
     let isAtomic = KernelVersion.current >= KernelVersion(5, 12)
     var options = bpf_object_open_opts()
     options.sz = MemoryLayout<bpf_object_open_opts>.size
-    guard
-      let object = bpf_object__open_mem(
-        probe_object(isAtomic), Int(probe_object_bytes(isAtomic)), &options)
-    else {
+    let code = probe_object(isAtomic)
+    // libbpf is done with it when the programs are loaded.
+    defer { probe_object_free(code) }
+    guard let object = bpf_object__open_mem(code, Int(probe_object_bytes(isAtomic)), &options) else {
       throw RecorderError("cannot open the BPF programs inside pi-record: \(System.lastErrorText)")
     }
     self.object = object

@@ -96,14 +96,18 @@ struct Journal {
   }
 
   /// Sites of one role share its count: their records do not tell them apart.
-  func recordSites(_ roles: [SiteRole], silent: [SiteRole]) {
+  ///
+  /// - Parameter givenUp: sites that were silent until others took their place.
+  func recordSites(_ roles: [SiteRole], silent: [SiteRole], givenUp: [Int]) {
     for (index, role) in roles.enumerated() {
-      var flags: UInt32 = 0
-      if silent.contains(role) { flags |= PI_SITE_SILENT.rawValue }
-      if roles.filter({ $0 == role }).count > 1 { flags |= PI_SITE_SHARED.rawValue }
+      let isSilent = silent.contains(role) || givenUp.contains(index)
+      var flags: UInt32 = isSilent ? PI_SITE_SILENT.rawValue : 0
+      let sharing = roles.indices.filter { roles[$0] == role && !givenUp.contains($0) }
+      if !isSilent, sharing.count > 1 { flags |= PI_SITE_SHARED.rawValue }
       output.append(
         pi_site(
-          head: head(PI_RECORD_SITE, flags: UInt8(flags), ref: UInt32(index)), hits: role.hits(in: drain)))
+          head: head(PI_RECORD_SITE, flags: UInt8(flags), ref: UInt32(index)),
+          hits: isSilent ? 0 : role.hits(in: drain)))
     }
   }
 

@@ -24,6 +24,7 @@ public final class Recording {
   /// Continues halted processes should the recorder die; negative: not needed.
   private var watchdog: Int32 = -1
   private var knownForks: UInt32 = 0
+  private var hasReplacedSites = false
   private(set) var recordsScheduler = false
   private var speedGuard: SpeedGuard?
   /// Sentences for the metadata.
@@ -154,6 +155,7 @@ public final class Recording {
       let drained = drain.drain()
       journal.recordNewThreads()
       try guardSpeed(now: now)
+      try replaceSilentSites()
       if now >= nextFlush {
         journal.recordState()
         journal.recordDevice(device)
@@ -174,6 +176,13 @@ public final class Recording {
       if drained >= UInt64(options.bufferMebibytes) << 18 { continue }
       shim_sleep_ns(isHalting ? tick / 10 : isComplete ? 10 * tick : tick)
     }
+  }
+
+  /// Two token steps show which sites fire. One that does not although its neighbours do gives way to the next plan.
+  private func replaceSilentSites() throws(RecorderError) {
+    guard !hasReplacedSites, drain.tokenSteps >= 2 else { return }
+    hasReplacedSites = true
+    if let metadata = try probes.tryNextPlan(for: silentRoles) { output.writeMetadata(metadata) }
   }
 
   /// Takes operator probes out and puts them back as --qos-min-tps asks.
@@ -271,7 +280,8 @@ public final class Recording {
     while drain.drain() > 0 {}
     journal.recordNewThreads()
     if target.hasEnded { journal.recordExit(of: target) }
-    journal.recordSites(probes.attached.map { $0.site.role }, silent: silentRoles)
+    journal.recordSites(
+      probes.attached.map { $0.site.role }, silent: silentRoles, givenUp: probes.givenUp)
     journal.recordState()
     journal.recordDevice(device)
     journal.recordCounters(counters)
@@ -314,6 +324,11 @@ public final class Recording {
 
   private func reportSilentSites() {
     for role in silentRoles {
+      if role == .backendGraph, SiteRole.graph.hits(in: drain) > 0 {
+        console.note(
+          "graphs of other backends than the CPU are not in the trace: this build inlines what is probed")
+        continue
+      }
       console.note("\(role.rawValue) was probed but never ran: this layer is missing from the trace")
     }
     if drain.tokenSteps > 0, !isComplete {

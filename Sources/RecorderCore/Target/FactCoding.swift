@@ -28,6 +28,8 @@ struct FactWriter {
     bytes += facts.buildID
     number(UInt64(facts.plan.sites.count))
     for site in facts.plan.sites { self.site(site) }
+    number(UInt64(facts.plan.alternates.count))
+    for site in facts.plan.alternates { self.site(site) }
     number(UInt64(facts.plan.missing.count))
     for missing in facts.plan.missing {
       number(UInt64(missing.role.number))
@@ -116,6 +118,11 @@ struct FactReader {
     for _ in 0..<siteCount {
       guard let site = site() else { return nil }
       facts.plan.sites.append(site)
+    }
+    guard let alternateCount = count() else { return nil }
+    for _ in 0..<alternateCount {
+      guard let site = site() else { return nil }
+      facts.plan.alternates.append(site)
     }
     guard let missingCount = count() else { return nil }
     for _ in 0..<missingCount {
