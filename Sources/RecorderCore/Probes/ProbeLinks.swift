@@ -27,9 +27,12 @@ final class ProbeLinks {
   private var links: [Link] = []
   /// Those of the operator level, which --qos-min-tps takes out and puts back.
   private var operatorLinks: [Link] = []
+  /// The barriers' of that level: one thread alone waits for nobody.
+  private var barrierLinks: [Link] = []
   private var haltingLinks: [Link] = []
   private var placements: [Placement] = []
   private(set) var hasOperatorProbes = true
+  private(set) var hasBarrierProbes = true
 
   init(_ object: ProbeObject) { self.object = object }
 
@@ -41,19 +44,19 @@ final class ProbeLinks {
   /// whole, although the target goes on meanwhile.
   func attach(_ new: [Placement]) throws(RecorderError) {
     placements += new
-    if hasOperatorProbes { operatorLinks += try attach(new, operators: true) }
-    links += try attach(new, operators: false)
+    if hasOperatorProbes, hasBarrierProbes { barrierLinks += try attach(new, .barriers) }
+    if hasOperatorProbes { operatorLinks += try attach(new, .operators) }
+    links += try attach(new, .others)
   }
 
-  /// - Parameter operators: those of the operator level, or all others.
-  private func attach(_ new: [Placement], operators: Bool) throws(RecorderError) -> [Link] {
+  private func attach(_ new: [Placement], _ group: ProbeGroup) throws(RecorderError) -> [Link] {
     var made: [Link] = []
     // Libraries of their own: the one with the innermost site first.
     let inward = new.sorted { $0.innermost > $1.innermost }
     for isReturn in [true, false] {
       for placement in inward where ProcessMaps.mappedPages(of: placement.pid) ?? 0 > 0 {
         var sites: [Site] = []
-        for role in SiteRole.allCases.reversed() where (role.level == .op) == operators {
+        for role in SiteRole.allCases.reversed() where role.group == group {
           sites += placement.sites.filter { $0.role == role && ($0.kind == .functionReturn) == isReturn }
         }
         if sites.isEmpty { continue }
@@ -108,12 +111,26 @@ final class ProbeLinks {
 
   func dropOperatorProbes() {
     hasOperatorProbes = false
+    remove(&barrierLinks)
     remove(&operatorLinks)
   }
 
   func resumeOperatorProbes() throws(RecorderError) {
     hasOperatorProbes = true
-    operatorLinks = try attach(placements, operators: true)
+    if hasBarrierProbes { barrierLinks = try attach(placements, .barriers) }
+    operatorLinks = try attach(placements, .operators)
+  }
+
+  /// Half of the hits of an operator are those at the barrier that ends it. Where graphs are computed by one
+  /// thread, the next operator's begin says the same.
+  func setBarrierProbes(_ wanted: Bool) throws(RecorderError) {
+    guard wanted != hasBarrierProbes else { return }
+    hasBarrierProbes = wanted
+    if !wanted {
+      remove(&barrierLinks)
+    } else if hasOperatorProbes {
+      barrierLinks = try attach(placements, .barriers)
+    }
   }
 
   // MARK: Tracepoints
@@ -174,6 +191,7 @@ final class ProbeLinks {
   /// Removes everything. The target goes on.
   func detach() {
     stopHalting()
+    remove(&barrierLinks)
     remove(&operatorLinks)
     remove(&links)
   }

@@ -8,7 +8,17 @@ extension Level {
   }
 }
 
+/// Probes that come and go together.
+enum ProbeGroup { case barriers, operators, others }
+
 extension SiteRole {
+  var group: ProbeGroup {
+    switch self {
+    case .barrierLoop, .barrierFinal: .barriers
+    default: level == .op ? .operators : .others
+    }
+  }
+
   /// The level from which on the recorder uses it.
   var level: Level {
     switch self {

@@ -9,6 +9,8 @@ final class Drain {
   private(set) var records: UInt64 = 0
   /// By type and flags (kinds below 8 only): how often each kind of site fired.
   private var hits = [UInt64](repeating: 0, count: 256 * 8)
+  /// The most threads that a CPU graph was computed by.
+  private(set) var mostThreads: Int32 = 0
   private var lastThread: UInt32 = 0
   private var knownThreads: [UInt32] = []
   /// Threads whose first record came since they were last taken.
@@ -46,6 +48,11 @@ final class Drain {
     records += 1
     hits[Int(head.type) * 8 + Int(head.flags & 7)] += 1
     if head.tid != lastThread { note(head.tid) }
+    if head.type == UInt8(PI_RECORD_GRAPH_BEGIN.rawValue), head.flags == UInt8(PI_GRAPH_CPU.rawValue),
+      record.count >= MemoryLayout<pi_graph_begin>.size
+    {
+      mostThreads = max(mostThreads, record.loadUnaligned(as: pi_graph_begin.self).n_threads)
+    }
     if watchesSpeed { watch(head, record) }
     output.append(record)
   }

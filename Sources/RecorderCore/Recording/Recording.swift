@@ -144,7 +144,6 @@ public final class Recording {
         nextExamination = now + examinationInterval(elapsed: now - start)
       }
       if isHalting {
-        // Once tokens come, the engine is loaded, whatever of it was not found.
         if isComplete || drain.tokenSteps > 0 {
           isHalting = false
           links.stopHalting()
@@ -156,6 +155,7 @@ public final class Recording {
       journal.recordNewThreads()
       try guardSpeed(now: now)
       try replaceSilentSites()
+      try adaptBarriers()
       if now >= nextFlush {
         journal.recordState()
         journal.recordDevice(device)
@@ -174,7 +174,7 @@ public final class Recording {
       // 130,000 records, 10 ms of the fastest engine seen fill a tenth of that. Where they fill a quarter,
       // there is no time to sleep.
       if drained >= UInt64(options.bufferMebibytes) << 18 { continue }
-      shim_sleep_ns(isHalting ? tick / 10 : isComplete ? 10 * tick : tick)
+      shim_sleep_ns(isHalting ? tick / 10 : isSettled ? 10 * tick : tick)
     }
   }
 
@@ -183,6 +183,26 @@ public final class Recording {
     guard !hasReplacedSites, drain.tokenSteps >= 2 else { return }
     hasReplacedSites = true
     if let metadata = try probes.tryNextPlan(for: silentRoles) { output.writeMetadata(metadata) }
+  }
+
+  /// Barriers are probed at first, so that the sites are known to fire, and as long as threads wait there.
+  private func adaptBarriers() throws(RecorderError) {
+    guard options.level == .op, drain.tokenSteps >= 2, drain.mostThreads > 0 else { return }
+    let wanted = drain.mostThreads > 1
+    guard wanted != links.hasBarrierProbes else { return }
+    try links.setBarrierProbes(wanted)
+    var json = JSONWriter()
+    json.object { json in
+      json.array("notes") { json in
+        json.string(
+          nil,
+          wanted
+            ? "barriers are probed again: a graph is computed by \(drain.mostThreads) threads"
+            : "barriers are not probed while graphs are computed by one thread: an operator ends where the next begins"
+        )
+      }
+    }
+    output.writeMetadata(json)
   }
 
   /// Takes operator probes out and puts them back as --qos-min-tps asks.
@@ -223,9 +243,12 @@ public final class Recording {
   /// Often while the engine is still being loaded, so that its first token is not missed; seldom
   /// afterwards, for backends loaded later and new processes.
   private func examinationInterval(elapsed: UInt64) -> UInt64 {
-    if isComplete { return 100_000_000 }
+    if isSettled { return 100_000_000 }
     return elapsed < 10_000_000_000 ? 1_000_000 : 10_000_000
   }
+
+  /// The engine is loaded, whatever of it was not found.
+  private var isSettled: Bool { isComplete || drain.tokenSteps > 0 || drain.records > 0 && !isHalting }
 
   /// Every layer that the level asks for has a probe.
   private var isComplete: Bool {
