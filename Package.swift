@@ -23,7 +23,7 @@ let package = Package(
     // The recorder.
     .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .target(name: "CRecorderShim"),
-    .target(name: "CProbeObject"),
+    .target(name: "CProbeObject", dependencies: ["CZlib"]),
     .target(name: "ProbeSites"),
     .target(
       name: "RecorderCore",

@@ -15,6 +15,37 @@
 #define SYSCALL_MMAP 9
 #else
 #define SYSCALL_MMAP 222
+/* sched_process_fork(parent, child): a child process is followed before it runs. Where
+ * task_struct keeps its number, calibration has found (calibrate.bpf.h). */
+SEC("raw_tp/sched_process_fork")
+int follow_fork(struct bpf_raw_tracepoint_args *ctx) {
+  pi_u64 parent = bpf_get_current_pid_tgid();
+
+  if (!is_followed(parent))
+    return 0;
+  pi_u32 child = 0;
+  bpf_probe_read_kernel(&child, sizeof(child), (void *)(ctx->args[1] + state.task_tgid));
+  if (child == (pi_u32)(parent >> 32))
+    return 0;
+  pi_u8 one = 1;
+  if (bpf_map_update_elem(&followed, &child, &one, BPF_ANY))
+    __sync_fetch_and_add(&state.not_followed, 1);
+  state.has_children = 1;
+  __sync_fetch_and_add(&state.forks, 1);
+  return 0;
+}
+
+/* sched_process_exit(task): numbers of processes are used again, by strangers. */
+SEC("raw_tp/sched_process_exit")
+int follow_end(struct bpf_raw_tracepoint_args *ctx) {
+  pi_u64 thread = bpf_get_current_pid_tgid();
+  pi_u32 tgid = thread >> 32;
+
+  if (state.has_children && (pi_u32)thread == tgid)
+    bpf_map_delete_elem(&followed, &tgid);
+  return 0;
+}
+
 #endif
 
 /* Of the C library's headers, which BPF programs do not have. */
@@ -35,20 +66,32 @@ struct {
  * continue, or for its watchdog. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 1024);
+  __uint(max_entries, 8192);
   __type(key, pi_u32);
   __type(value, pi_u32);
 } halted SEC(".maps");
 
+/* True when the process is in the map, one halt more. */
+static __always_inline bool note_halt(pi_u32 tgid) {
+  pi_u32 *known = bpf_map_lookup_elem(&halted, &tgid);
+  pi_u32 one = 1;
+
+  if (known) {
+    __sync_fetch_and_add(known, 1);
+    return true;
+  }
+  return !bpf_map_update_elem(&halted, &tgid, &one, BPF_ANY);
+}
+
+/* Nobody is stopped whom the recorder would not find. It may find the process before the
+ * signal is sent, and continue it too early: the second note makes it come again. */
 static __always_inline void halt(void) {
   pi_u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  pi_u32 *known = bpf_map_lookup_elem(&halted, &tgid);
-  pi_u32 count = known ? *known + 1 : 1;
 
-  /* The signal first: it takes effect before the process returns to its own code, and who
-   * finds the process in the map may continue it at once. */
+  if (!note_halt(tgid))
+    return;
   bpf_send_signal(SIGNAL_STOP);
-  bpf_map_update_elem(&halted, &tgid, &count, BPF_ANY);
+  note_halt(tgid);
 }
 
 /* sys_enter(regs, number) */
@@ -90,6 +133,37 @@ SEC("raw_tp/sched_process_exec")
 int follow_exec(struct bpf_raw_tracepoint_args *ctx) {
   if (is_followed(bpf_get_current_pid_tgid()))
     halt();
+  return 0;
+}
+
+/* sched_process_fork(parent, child): a child process is followed before it runs. Where
+ * task_struct keeps its number, calibration has found (calibrate.bpf.h). */
+SEC("raw_tp/sched_process_fork")
+int follow_fork(struct bpf_raw_tracepoint_args *ctx) {
+  pi_u64 parent = bpf_get_current_pid_tgid();
+
+  if (!is_followed(parent))
+    return 0;
+  pi_u32 child = 0;
+  bpf_probe_read_kernel(&child, sizeof(child), (void *)(ctx->args[1] + state.task_tgid));
+  if (child == (pi_u32)(parent >> 32))
+    return 0;
+  pi_u8 one = 1;
+  if (bpf_map_update_elem(&followed, &child, &one, BPF_ANY))
+    __sync_fetch_and_add(&state.not_followed, 1);
+  state.has_children = 1;
+  __sync_fetch_and_add(&state.forks, 1);
+  return 0;
+}
+
+/* sched_process_exit(task): numbers of processes are used again, by strangers. */
+SEC("raw_tp/sched_process_exit")
+int follow_end(struct bpf_raw_tracepoint_args *ctx) {
+  pi_u64 thread = bpf_get_current_pid_tgid();
+  pi_u32 tgid = thread >> 32;
+
+  if (state.has_children && (pi_u32)thread == tgid)
+    bpf_map_delete_elem(&followed, &tgid);
   return 0;
 }
 

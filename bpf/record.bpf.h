@@ -33,11 +33,10 @@ struct {
   __type(value, struct probe_counters);
 } counters SEC(".maps");
 
-/* Processes beside settings.root_tgid: its children. Least recently used: those that have
- * ended make room. */
+/* Processes beside settings.root_tgid: its children, until they end. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 4096);
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 8192);
   __type(key, pi_u32);
   __type(value, pi_u8);
 } followed SEC(".maps");
@@ -70,13 +69,31 @@ static __always_inline struct probe_counters *cpu_counters(void) {
  *
  * An atomic addition that returns a value needs -mcpu=v3, which kernels before 5.12
  * refuse. Those run uprobe programs without preemption, so there only an interrupt's
- * wakeup can come between, and that one steps back: see is_interrupted. */
+ * wakeup can come between, and that one steps back. */
 static __always_inline pi_u32 next_number(struct probe_counters *cpu) {
 #if __BPF_CPU_VERSION__ >= 3
   return __sync_fetch_and_add(&cpu->sequence, 1);
 #else
-  return cpu->sequence++;
+  *(volatile settings_u64 *)&cpu->is_numbering = 1;
+  pi_u32 number = cpu->sequence++;
+  *(volatile settings_u64 *)&cpu->is_numbering = 0;
+  return number;
 #endif
+}
+
+/* For programs that interrupts run: whether another one is just taking a number on this
+ * CPU. Then there is no record, which is counted as lost. */
+static __always_inline bool steps_back(void) {
+#if __BPF_CPU_VERSION__ < 3
+  pi_u32 zero = 0;
+  struct probe_counters *cpu = bpf_map_lookup_elem(&counters, &zero);
+
+  if (cpu && *(volatile settings_u64 *)&cpu->is_numbering) {
+    __sync_fetch_and_add(&cpu->lost, 1);
+    return true;
+  }
+#endif
+  return false;
 }
 
 static __always_inline void fill(struct pi_record *record, struct probe_counters *cpu, pi_u32 tid, pi_u8 type,

@@ -15,19 +15,21 @@
     value_;                                                                                                  \
   })
 
-/* TASK_… and EXIT_… of the kernel's sched.h: bits 0 to 7 have been the same since 4.14. */
-static __always_inline pi_u8 thread_state(bool preempted, pi_u64 kernel_state) {
-  pi_u8 bits = kernel_state & 0xff;
+/* TASK_… and EXIT_… of the kernel's sched.h: bits 0 to 7 have been the same since 4.14;
+ * of the higher ones some are states of their own. */
+#define STATE_RTLOCK_WAIT 0x1000 /* PREEMPT_RT's locks */
+#define STATE_FROZEN 0x8000      /* 6.1: by the freezer, while the system or a cgroup sleeps */
 
-  if (preempted || !bits)
+static __always_inline pi_u8 thread_state(bool preempted, pi_u32 kernel_state) {
+  if (preempted || !kernel_state)
     return PI_THREAD_RUNNABLE;
-  if (bits & 0x01)
+  if (kernel_state & 0x01)
     return PI_THREAD_SLEEPING;
-  if (bits & 0x02)
+  if (kernel_state & (0x02 | STATE_RTLOCK_WAIT | STATE_FROZEN))
     return PI_THREAD_WAITING;
-  if (bits & 0x0c)
+  if (kernel_state & 0x0c)
     return PI_THREAD_STOPPED;
-  return bits & 0xb0 ? PI_THREAD_ENDED : PI_THREAD_UNKNOWN;
+  return kernel_state & 0xb0 ? PI_THREAD_ENDED : PI_THREAD_UNKNOWN;
 }
 
 static __always_inline void switch_in(pi_u32 tid, pi_u32 previous) {
@@ -76,7 +78,7 @@ int sched_switch(struct bpf_raw_tracepoint_args *ctx) {
 static __always_inline int wakeup(pi_u64 task) {
   pi_u32 tgid = READ_KERNEL(pi_u32, task + state.task_tgid);
 
-  if (!is_followed_process(tgid))
+  if (!is_followed_process(tgid) || steps_back())
     return 0;
   struct pi_record *record = reserve(sizeof(*record), false, READ_KERNEL(pi_u32, task + state.task_pid),
                                      PI_RECORD_WAKEUP, 0, bpf_get_current_pid_tgid());
@@ -92,22 +94,5 @@ int sched_wakeup(struct bpf_raw_tracepoint_args *ctx) { return wakeup(ctx->args[
 /* The first wakeup of a new thread. */
 SEC("raw_tp/sched_wakeup_new")
 int sched_wakeup_new(struct bpf_raw_tracepoint_args *ctx) { return wakeup(ctx->args[0]); }
-
-/* sched_process_fork(parent, child): a child process is followed before it runs. */
-SEC("raw_tp/sched_process_fork")
-int follow_fork(struct bpf_raw_tracepoint_args *ctx) {
-  pi_u64 parent = bpf_get_current_pid_tgid();
-
-  if (!is_followed(parent))
-    return 0;
-  pi_u32 child = READ_KERNEL(pi_u32, ctx->args[1] + state.task_tgid);
-  if (child == (pi_u32)(parent >> 32))
-    return 0;
-  pi_u8 one = 1;
-  bpf_map_update_elem(&followed, &child, &one, BPF_ANY);
-  state.has_children = 1;
-  __sync_fetch_and_add(&state.forks, 1);
-  return 0;
-}
 
 #endif

@@ -6,6 +6,8 @@
 #include "record.bpf.h"
 
 static __always_inline int token_begin(pi_u8 api, pi_u32 n_tokens, pi_u64 context, pi_u64 argument) {
+  if (is_followed(bpf_get_current_pid_tgid()))
+    __sync_fetch_and_add(&state.token_begins, 1);
   struct pi_token_begin *record = RESERVE_COUNTED(pi_token_begin, PI_RECORD_TOKEN_BEGIN, api, n_tokens);
 
   if (!record)
@@ -13,7 +15,6 @@ static __always_inline int token_begin(pi_u8 api, pi_u32 n_tokens, pi_u64 contex
   record->context = context;
   record->argument = argument;
   submit(record);
-  __sync_fetch_and_add(&state.token_begins, 1);
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,11 +65,22 @@ static int load_trivial(uint32_t type, uint32_t attach_type) {
   load.insn_cnt = sizeof(instructions) / sizeof(instructions[0]);
   load.license = (uintptr_t)licence;
   load.expected_attach_type = attach_type;
-  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+  /* Before 5.11 the memory of BPF counts as locked by its user, of which there are 64 KiB by default; that of
+   * programs just removed still counts. Only for now: the command inherits this process's limits. */
+  struct rlimit limit, unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+  bool raised = !getrlimit(RLIMIT_MEMLOCK, &limit) && !setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+  int error = errno;
+  if (raised)
+    setrlimit(RLIMIT_MEMLOCK, &limit);
+  errno = error;
+  return program;
 }
 
 /* A kernel that knows these links gets as far as the path, which is no regular file; one
- * that does not refuses the attach type. */
+ * that does not refuses the attach type. Before a correction of 2024 (in 6.10, and in later
+ * 6.6s) `pid` meant a thread, and hits of a process's other threads were dropped; those
+ * kernels do not refuse a pid of -1, as libbpf finds out, too. */
 bool shim_has_uprobe_multi(void) {
   int program = load_trivial(BPF_PROG_TYPE_KPROBE, (uint32_t)shim_attach_uprobe_multi);
   uint64_t offset = 0;
@@ -76,11 +88,15 @@ bool shim_has_uprobe_multi(void) {
   if (program < 0)
     return false;
   int link = shim_link_uprobes(program, "/", &offset, NULL, 1, 0, false);
-  int error = errno;
+  bool known = link < 0 && errno == EBADF;
+  if (link >= 0)
+    close(link);
+  link = shim_link_uprobes(program, "/", &offset, NULL, 1, -1, false);
+  bool takes_processes = link < 0 && errno == EINVAL;
   if (link >= 0)
     close(link);
   close(program);
-  return link < 0 && error == EBADF;
+  return known && takes_processes;
 }
 
 int shim_try_bpf(void) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "recorder_shim.h"
 
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,4 +22,18 @@ int shim_open_counter(uint32_t type, uint64_t config, int cpu, bool user_only) {
 
 int shim_read_counter(int fd, struct shim_counter_value *value) {
   return read(fd, value, sizeof(*value)) == sizeof(*value) ? 0 : -1;
+}
+
+void shim_run_on(int cpu) {
+  static cpu_set_t before;
+  static bool is_known;
+  cpu_set_t one;
+
+  if (!is_known && sched_getaffinity(0, sizeof(before), &before))
+    return;
+  is_known = true;
+  CPU_ZERO(&one);
+  if (cpu >= 0 && cpu < CPU_SETSIZE)
+    CPU_SET(cpu, &one);
+  sched_setaffinity(0, sizeof(one), cpu >= 0 ? &one : &before);
 }

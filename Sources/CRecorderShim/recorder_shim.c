@@ -33,29 +33,41 @@ __attribute__((constructor)) static void keep_arguments(int argc, char **argv) {
 
 int shim_argument_count(void) { return argument_count; }
 const char *shim_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
-const char *shim_environment(const char *name) { return getenv(name); }
 int shim_errno(void) { return errno; }
 const char *shim_error_text(int error) { return strerror(error); }
 
 int shim_open_read(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
 
-/* A regular file that is there is replaced and not written into: it may have another mode,
- * another owner, or another name somewhere else. Pipes and devices are written into. */
 int shim_create(const char *path) {
-  struct stat status;
-
-  if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode))
-    return open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-  if (unlink(path) && errno != ENOENT)
-    return -1;
   return open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-int64_t shim_read(int fd, void *buffer, uint64_t bytes) { return read(fd, buffer, bytes); }
+int shim_file_kind(const char *path) {
+  struct stat status;
 
-int64_t shim_read_at(int fd, void *buffer, uint64_t bytes, uint64_t offset) {
-  return pread(fd, buffer, bytes, (off_t)offset);
+  if (lstat(path, &status))
+    return errno == ENOENT ? shim_kind_none : -1;
+  return S_ISREG(status.st_mode)   ? shim_kind_regular
+         : S_ISLNK(status.st_mode) ? shim_kind_link
+                                   : shim_kind_other;
 }
+
+int shim_open_special(const char *path) {
+  struct stat status;
+  int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+
+  /* It may have become something else since it was looked at. */
+  if (fd >= 0 && (fstat(fd, &status) || S_ISREG(status.st_mode))) {
+    close(fd);
+    errno = EEXIST;
+    return -1;
+  }
+  return fd;
+}
+
+int shim_rename(const char *from, const char *to) { return rename(from, to); }
+
+int64_t shim_read(int fd, void *buffer, uint64_t bytes) { return read(fd, buffer, bytes); }
 
 int64_t shim_write(int fd, const void *buffer, uint64_t bytes) { return write(fd, buffer, bytes); }
 int shim_truncate(int fd, uint64_t bytes) { return ftruncate(fd, (off_t)bytes); }
@@ -187,7 +199,6 @@ int shim_random(void *buffer, uint64_t bytes) {
   return getrandom(buffer, bytes, 0) == (ssize_t)bytes ? 0 : -1;
 }
 
-int shim_effective_uid(void) { return (int)geteuid(); }
 int shim_own_pid(void) { return (int)getpid(); }
 
 static volatile sig_atomic_t caught, last_signal, last_was_sent_to_group;
@@ -206,6 +217,7 @@ void shim_catch_signals(void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGQUIT, &action, NULL);
   /* Under nohup it stays ignored. */
   if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
     sigaction(SIGHUP, &action, NULL);
@@ -241,7 +253,8 @@ uint64_t shim_raise_descriptor_limit(void) {
 
 void shim_exit(int status) { exit(status); }
 
-const int shim_sigstop = SIGSTOP, shim_sigcont = SIGCONT, shim_sigint = SIGINT, shim_sigterm = SIGTERM;
+const int shim_sigstop = SIGSTOP, shim_sigcont = SIGCONT;
+const int shim_kind_none = 0, shim_kind_regular = 1, shim_kind_link = 2, shim_kind_other = 3;
 
 /* The child exists before the probes do, so that its pid can be compiled into the
  * BPF programs as a constant; it execs when everything is ready. */
@@ -378,9 +391,10 @@ int shim_write_all(int fd, const void *buffer, uint64_t bytes) {
 }
 
 static void ignore_ends(void) {
-  signal(SIGINT, SIG_IGN);
-  signal(SIGTERM, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
+  static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2};
+
+  for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+    signal(ends[i], SIG_IGN);
 }
 
 int shim_start_watchdog(int keep, void *context, void (*last)(void *context)) {
@@ -398,6 +412,7 @@ int shim_start_watchdog(int keep, void *context, void (*last)(void *context)) {
     char byte;
 
     prctl(PR_SET_NAME, "pi-record-watch");
+    setsid(); /* out of the reach of the terminal */
     ignore_ends();
     /* Nothing of the recorder's may live on in here: its pipes, its trace. */
     for (int fd = 0; fd < 1024; fd++)
@@ -429,6 +444,9 @@ const void *shim_run_in_child(void *context, void (*work)(void *context, int out
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The parent ends the recording on these; a child that it waits for would only be in its way. */
     ignore_ends();
+    /* A file may lie where nobody answers, on a halted process's own file system even. */
+    signal(SIGALRM, SIG_DFL);
+    alarm(10);
     work(context, file);
     _exit(0);
   }

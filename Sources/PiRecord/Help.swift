@@ -17,6 +17,8 @@ let helpText = """
     --sched             running, runnable and blocked time of the target's threads, migrations, and who
                         took the core
     --qos-min-tps N     take the operator probes out while decoding is slower than N tokens/s
+    --no-halt           do not stop COMMAND for a moment whenever it has loaded code: its first tokens may be
+                        missed, but a shell with job control among its processes notices nothing
     --tokens N          stop recording after N token steps
     --duration S        stop recording after S seconds
     --buffer MIB        ring buffer, a power of two   (4)

@@ -78,26 +78,40 @@ class Account:
         return self.warm_ns + self.cold_ns
 
 
-def account(row: Row, facts: traces.Facts, costs: Costs, large_reads: list[tuple[int, float]]) -> Account:
-    """Of one token step. `large_reads`: bytes that an operator reads, and how many such there are in a step."""
-    steps = facts.count("TOKEN_END") or 1
-    hits = sum(site.hits for site in facts.sites) / steps
-    warm = sum(site.hits * costs.site(site, row) for site in facts.sites) / steps
-    cold = sum(count * costs.extra(row, size) for size, count in large_reads) if row.level == "op" else 0.0
+@dataclass
+class Work:
+    """What a model's token step does, from a recording of a whole run: exact counts."""
+
+    facts: traces.Facts
+    # Bytes that an operator reads, and how many such there are in a step.
+    large_reads: list[tuple[int, float]]
+
+
+def account(row: Row, work: Work, costs: Costs) -> Account:
+    """Of one token step whose graph is known already: without the walk of a new one."""
+    steps = work.facts.steps or 1
+    sites = row.sites(work.facts.sites)
+    hits = sum(site.hits for site in sites) / steps
+    warm = sum(site.hits * costs.site(site, row) for site in sites) / steps
+    cold = sum(count * costs.extra(row, size) for size, count in work.large_reads) if row.level == "op" else 0.0
     return Account(hits, warm, cold)
 
 
-def large_reads(trace: pathlib.Path) -> list[tuple[int, float]]:
-    """Matrix multiplications of a step that read more than the caches near the core hold."""
+def work_of(recorder: pathlib.Path, folder: pathlib.Path, model: str) -> Work:
+    """Records a short run, and finds the operators that read more than the caches near the core hold."""
+    trace = folder / f"work-{model}.pitrace"
+    target = [str(places.RUN_LLAMA), str(places.MODELS / f"{model}.gguf"), "Once", "16", "1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([str(recorder), "--quiet", "-o", str(trace), "--", *target], check=True, timeout=600, **quiet)
+    facts = traces.facts(trace)
     command = [str(places.ANALYZER), "nodes", str(trace), "--csv"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    nodes = list(csv.DictReader(io.StringIO(done.stdout)))
-    steps = traces.facts(trace).count("TOKEN_END") or 1
-    return [
-        (int(node["bytes"]), int(node["count"]) / steps)
-        for node in nodes
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    reads = [
+        (int(node["bytes"]), int(node["count"]) / facts.steps)
+        for node in csv.DictReader(io.StringIO(done.stdout))
         if node["op"].startswith("MUL_MAT") and node["bytes"] and int(node["bytes"]) >= SMALLEST
     ]
+    return Work(facts, reads)
 
 
 def empty_costs(rounds: int) -> dict[str, Estimate]:

@@ -27,7 +27,7 @@ class Estimate:
 
     def judge(self, limit: float) -> str:
         """Whether the figure is at most `limit`, as far as the interval tells."""
-        answer = "yes" if self.median <= limit else "no"
+        answer = "yes" if self.median <= limit else f"no, by {self.median - limit:.3f}"
         if self.count < FEWEST:
             return f"{answer}, by too few pairs"
         if self.high <= limit or self.low > limit:

@@ -2,9 +2,10 @@
 
     benchmarks/overhead [--minutes N] [--write] [--no-large] [--no-peers] [--recorder FILE] [--keep DIR]
 
-Decoding and prefill of a model in the shape of LLaMA-3.2-1B in F16 (made when it is missing: 2.5 GB), and of a tiny model,
-on which an operator takes microseconds: the worst case. Then what a hit costs, what the recorder takes itself, what it
-bears, and how large its traces are. Prints a section of Markdown; --write puts it into benchmarks/RESULTS.md.
+Decoding and prefill of a model in the shape of LLaMA-3.2-1B in F16 (made when it is missing: 2.5 GB), and of a
+tiny model, on which an operator takes microseconds: the worst case. Also what a hit costs, what the recorder itself
+takes, what it bears, and how large its traces are. Prints a section of Markdown; --write puts it into
+benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -23,7 +24,6 @@ import report
 import rows
 import stress
 import targets
-import traces
 import verdicts
 from turns import Turns
 
@@ -61,52 +61,42 @@ class Run:
     def minutes(self, part: str) -> float:
         return max(0.2, (self.chosen.minutes - self.fixed * self.scale) * SHARES[part])
 
-    def turns(self, part: str, model: str, mode: tuple[str, ...], on: float, off: float, own, peers, skipped=2) -> Turns:
+    def turns(
+        self, part: str, model: str, mode: tuple[str, ...], on: float, off: float, own, peers, skipped: int = 2
+    ) -> Turns:
         say(f"{part}: {self.minutes(part):.1f} minutes")
         command = targets.repeat_llama(places.PROGRAMS, places.MODELS / f"{model}.gguf", *mode)
         turns = Turns(part.replace(" ", "-"), command, on, off, self.recorder, self.folder, skipped)
         return turns.run(own, peers, self.minutes(part), peers_every=4).select(mode[0])
 
-    def reads(self, model: str) -> list[tuple[int, float]]:
-        trace = self.folder / f"reads-{model}.pitrace"
-        stress.subprocess.run(
-            [str(self.recorder), "--quiet", "-o", str(trace), "--", str(places.RUN_LLAMA),
-             str(places.MODELS / f"{model}.gguf"), "Once", "8", "1"],
-            check=True, stdout=stress.subprocess.DEVNULL, stderr=stress.subprocess.DEVNULL,
-        )  # fmt: skip
-        return costs.large_reads(trace)
-
     def measure(self) -> str:
         say(f"cost of a hit: {self.minutes('hits'):.1f} minutes")
         hit = costs.measure(self.recorder, self.folder, self.minutes("hits") * 0.8, 9 if self.scale == 1 else 3)
         say("loads")
-        seconds = [(20_000, 60, 1), (150_000, 60, 2), *[(1_000_000, 0.25, 2)] * 5]
-        loads = [
-            stress.load(self.recorder, self.folder, rate, max(0.25, length * (self.scale if length > 1 else 1)), threads)
-            for rate, length, threads in seconds
-        ]
+        long, short = 60 * self.scale, 0.25
+        wanted = [(20_000, long, 1), (150_000, long, 2), *[(1_000_000, short, 2)] * 5]
+        loads = [stress.load(self.recorder, self.folder, *load) for load in wanted]
         say("sizes of traces")
         models = [places.SMALL] if self.chosen.no_large else [places.SMALL, places.LARGE]
-        sizes = [
-            stress.size(self.recorder, self.folder, model, int(440 * (self.scale if model == places.LARGE else 1)), level)
-            for model in models for level in (1, 3)
-        ]  # fmt: skip
-        own = rows.OWN
+        sizes = []
+        for model in models:
+            tokens = int(440 * self.scale) if model == places.LARGE else 440
+            sizes += [stress.size(self.recorder, self.folder, model, tokens, level) for level in (1, 3)]
+        own, work = rows.OWN, {model: costs.work_of(self.recorder, self.folder, model) for model in models}
         small = self.turns("small decode", places.SMALL, ("decode",), 1.0, 0.7, own, self.peers)
         small_prefill = self.turns("small prefill", places.SMALL, ("prefill", PREFILL), 1.0, 0.7, own[2:], (), 0)
-        parts = [(f"Decoding, {places.SMALL}: the worst case", small, []),
-                 (f"Prefill of {PREFILL} tokens, {places.SMALL}", small_prefill, [])]  # fmt: skip
-        decode, prefill, reads = small, small_prefill, []
+        parts = [(f"Decoding, {places.SMALL}: the worst case", small, work[places.SMALL]),
+                 (f"Prefill of {PREFILL} tokens, {places.SMALL}", small_prefill, work[places.SMALL])]  # fmt: skip
+        decode = prefill = None
         if not self.chosen.no_large:
-            reads = self.reads(places.LARGE)
             weighted = [*own, rows.OPERATORS, rows.EVERYTHING, rows.GRAPH]
             decode = self.turns("decode", places.LARGE, ("decode",), 2.6, 2.2, weighted, self.peers)
             mode = ("prefill", PREFILL)
             prefill = self.turns("prefill", places.LARGE, mode, 11.0, 8.0, (rows.OPERATORS, rows.EVERYTHING), (), 0)
-            parts = [(f"Decoding, {places.LARGE}", decode, reads),
-                     (f"Prefill of {PREFILL} tokens, {places.LARGE}", prefill, []), *parts]  # fmt: skip
-        verdict = verdicts.verdicts(decode, prefill, small, hit, reads, loads, sizes)
-        every = [small] if decode is small else [small, decode]
+            parts = [(f"Decoding, {places.LARGE}", decode, work[places.LARGE]),
+                     (f"Prefill of {PREFILL} tokens, {places.LARGE}", prefill, work[places.LARGE]), *parts]  # fmt: skip
+        verdict = verdicts.verdicts(decode, prefill, small, hit, work[models[-1]], loads, sizes)
+        every = [turns for turns in (small, decode) if turns]
         return self._section(verdict, parts, hit, loads, sizes, every)
 
     def _section(self, verdict, parts, hit, loads, sizes, memories) -> str:
@@ -114,10 +104,11 @@ class Run:
         load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
         today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
         lines = [report.INTRODUCTION]
-        lines.append(f"{today}, {places.machine()}, revision {places.commit()}, `{command}`; load average at the end {load}.\n")
+        machine = f"{places.machine()}, revision {places.commit()}"
+        lines.append(f"{today}, {machine}, `{command}`; load average at the end {load}.\n")
         lines.append(f"### Figures\n\n{verdict}\n")
-        for title, turns, reads in parts:
-            lines.append(f"### {title}\n\n{report.turns_table(turns, hit, reads)}\n")
+        for title, turns, done in parts:
+            lines.append(f"### {title}\n\n{report.turns_table(turns, hit, done)}\n")
         lines.append(f"### A hit\n\n{report.hits_table(hit)}\n")
         lines.append(f"### Loads\n\n{report.loads_table(loads)}\n")
         lines.append(f"### Memory\n\n{report.memory_table(memories)}\n")

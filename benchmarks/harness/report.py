@@ -3,8 +3,7 @@
 import costs as accounting
 import places
 import rows
-import traces
-from costs import Costs
+from costs import Costs, Work
 from intervals import Estimate
 from rows import Row
 from stress import Load, Size
@@ -15,12 +14,17 @@ INTRODUCTION = """## What recording costs
 
 Written by `benchmarks/overhead --write`. A target does the same work over and over on one thread, pinned to a core;
 recorders come and go in it, in random order, and each stretch with one is compared with the stretches before and after.
-*Added* is CPU time of the computing thread (first quartile of the pieces of a stretch; median over pairs of stretches, 95 %
-bootstrap interval in parentheses, nothing clamped). *Wall* is the same of wall time. *In the kernel* is what the kernel's
-tick found there, as a share of the thread's CPU time: it misses what a probe does to the caches of the program, and is
-steady where the others are not. *Accounted* is hits a token x cost of a hit, measured in the same run, with the
-caches warm, and with those hits cold that follow a large matrix multiplication. *Without structure* the walk of a new graph is
-not made; it does not show in decoding, where graphs repeat.
+
+- *Added* is CPU time of the computing thread: first quartile of the pieces (tokens, prompts) of a stretch, median
+  over pairs of stretches, 95 % bootstrap interval in parentheses, nothing clamped. *Wall*: the same of wall time.
+- *In the kernel* is the share of the thread's CPU time that the kernel's tick found there, more than without: it misses
+  what a probe does to the caches of the program, and is steady where the others are not.
+- *Accounted* is hits a token x cost of a hit, measured in the same run: with the caches warm, and with those hits cold
+  that follow a large matrix multiplication. The walk of a new graph is not in it. In decoding the graph repeats and is
+  walked once; each prefill here follows a decoded token, so its graph is new and is walked.
+- Probes of an operator: BCC (what the paper says of its recorder) and bpftrace at the entry and the return, perf and
+  pi-record at the entry and the barrier behind it. bpftrace is not at fused operators nor token steps: Debian's takes
+  only a function's first instruction.
 
 """
 
@@ -34,7 +38,7 @@ def _microseconds(estimate: Estimate, digits: int = 1) -> str:
     return estimate.scaled(1e-3).text(digits)
 
 
-def turns_table(turns: Turns, costs: Costs, reads: list[tuple[int, float]]) -> str:
+def turns_table(turns: Turns, costs: Costs, work: Work) -> str:
     """One line a recorder: what it added to a piece, and what hits x cost says of it."""
     cpu, wall = turns.none()
     body = [["none", _microseconds(cpu, 0) + " µs in all", "", "", "", "", "", "", str(cpu.count)]]
@@ -45,10 +49,11 @@ def turns_table(turns: Turns, costs: Costs, reads: list[tuple[int, float]]) -> s
         if not (found := turns.compare(row)):
             continue
         line = [row.name, _microseconds(found.added_ns), found.cpu.text(), found.wall.text(), found.system.text(3)]
-        if row.own and turns.facts[row.name].count("TOKEN_END"):
-            account = accounting.account(row, turns.facts[row.name], costs, reads)
+        if row.own:
+            account = accounting.account(row, work, costs)
             percent = 100 * account.total_ns / cpu.median
-            line += [f"{account.hits:.0f}", f"{account.warm_ns / 1e3:.0f} / {account.total_ns / 1e3:.0f}", f"{percent:.3f}"]
+            both = f"{account.warm_ns / 1e3:.0f} / {account.total_ns / 1e3:.0f}"
+            line += [f"{account.hits:.0f}", both, f"{percent:.3f}"]
         else:
             line += ["", "", ""]
         body.append([*line, str(found.cpu.count)])
@@ -69,9 +74,10 @@ def hits_table(costs: Costs) -> str:
 def sizes_table(sizes: list[Size]) -> str:
     body = []
     for size in sizes:
-        numbers = [f"{size.per_record(size.raw):.1f}", f"{size.per_record(size.file):.2f}", f"{size.per_operator(size.file):.2f}"]
-        body.append([f"{size.model}, {size.tokens} tokens", str(size.level), str(size.operators), str(size.records),
-                     str(size.file), *numbers, str(size.lost)])  # fmt: skip
+        each = [f"{size.per_record(size.file):.2f}", f"{size.per_operator(size.file):.2f}"]
+        counts = [str(number) for number in (size.level, size.operators, size.records, size.file)]
+        run = f"{size.model}, {size.tokens} tokens"
+        body.append([run, *counts, f"{size.per_record(size.raw):.1f}", *each, str(size.lost)])
     header = ["run", "zstd level", "operators", "operator and barrier records", "file, bytes", "raw, bytes a record",
               "file, bytes a record", "file, bytes an operator", "lost"]  # fmt: skip
     return table(header, body)
@@ -83,8 +89,9 @@ def loads_table(loads: list[Load]) -> str:
         memory = load.memory_kib
         parts = " + ".join(f"{memory.get(name, 0) / 1024:.1f}" for name in ("RssAnon", "RssFile", "RssShmem"))
         percent = f"{load.recorder_percent:.2f}" if load.recorder_percent == load.recorder_percent else ""
-        body.append([f"{load.wanted_per_second:,.0f}", f"{load.per_second:,.0f}", f"{load.seconds:.2f}", str(load.called),
-                     str(load.recorded), str(load.lost), percent, f"{memory.get('VmHWM', 0) / 1024:.1f} ({parts})"])  # fmt: skip
+        rates = [f"{load.wanted_per_second:,.0f}", f"{load.per_second:,.0f}", f"{load.seconds:.2f}"]
+        counts = [str(load.called), str(load.recorded), str(load.lost)]
+        body.append([*rates, *counts, percent, f"{memory.get('VmHWM', 0) / 1024:.1f} ({parts})"])
     header = ["wanted, operators/s", "reached", "seconds", "called", "recorded", "lost", "recorder, % of a core",
               "peak memory, MiB (anonymous + file + shared)"]  # fmt: skip
     return table(header, body)
@@ -98,11 +105,6 @@ def memory_table(turns: list[Turns]) -> str:
                 values = [f"{memory.get(key, 0) / 1024:.1f}" for key in ("VmHWM", "RssAnon", "RssFile", "RssShmem")]
                 body.append([f"{name}, on {one.name}", *values])
     return table(["recorder", "peak, MiB", "anonymous", "of files and the ring buffer", "shared"], body)
-
-
-def slowdown(turns: Turns, row: Row) -> tuple[Estimate, Estimate] | None:
-    found = turns.compare(row)
-    return (found.cpu, found.system) if found else None
 
 
 def write(section: str) -> None:

@@ -1,4 +1,4 @@
-"""What a trace says: sites and hits from `prof-analyze info`, sizes from the chunk headers (formats/TRACE-FORMAT.md)."""
+"""What a trace says: sites and hits from `prof-analyze info`, sizes from the headers of its chunks."""
 
 import pathlib
 import re
@@ -10,6 +10,9 @@ import places
 
 # An operator event is an operator that begins, or the barrier that ends it.
 OPERATORS, BARRIERS = ("OP_BEGIN", "OP_FUSED"), ("BARRIER",)
+# C++ functions have no uretprobe, but probes on the instructions by which they are left.
+LEFT_BY_ENTRY = ("ubatch_return", "sample_llama_return", "sample_common_return", "enqueue_vulkan_return")
+SHARED = "(all of its role)"
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,7 @@ class Site:
 
     @property
     def is_return(self) -> bool:
-        """A uretprobe: C++ functions are left by probes on their `ret` instead."""
-        return self.role.endswith("_return") and self.instruction.split()[0] != "ret"
+        return self.role.endswith("_return") and self.role not in LEFT_BY_ENTRY
 
 
 @dataclass
@@ -56,8 +58,10 @@ def facts(trace: pathlib.Path) -> Facts:
             libraries[match[1]] = cells[1]
         elif len(cells) >= 8 and re.match(r"0x[0-9a-f]+$", cells[3]):
             role, function, library, offset, instruction, kind, _, hits = cells[:8]
-            place = (libraries[library], int(offset, 16))
-            result.sites.append(Site(role, function, *place, instruction, kind, int(hits)))
+            # Hits of a role with several sites are told in sum: counted once here, at its first site.
+            repeated = SHARED in hits and any(site.role == role for site in result.sites)
+            count = 0 if repeated else int(hits.split()[0])
+            result.sites.append(Site(role, function, libraries[library], int(offset, 16), instruction, kind, count))
         elif len(cells) == 2 and re.match(r"[A-Z][A-Z_]+$", cells[0]) and cells[1].isdigit():
             result.records[cells[0]] = int(cells[1])
         elif cells[0] == "lost" and (match := re.match(r"(\d+) of (\d+) records", cells[1])):

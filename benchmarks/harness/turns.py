@@ -112,7 +112,7 @@ class Turns:
                 number += 1
         finally:
             self.pieces = target.stop()
-            when = [[stretch.row.name if stretch.row else None, stretch.begin, stretch.end] for stretch in self.stretches]
+            when = [[stretch.row and stretch.row.name, stretch.begin, stretch.end] for stretch in self.stretches]
             (self.folder / f"{self.name}.stretches.json").write_text(json.dumps(when), encoding="utf-8")
         return self
 

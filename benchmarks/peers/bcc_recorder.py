@@ -1,5 +1,5 @@
-"""A recorder with BCC, built as the ProfInfer paper describes its own: uprobe and uretprobe on each function, the tensor
-read at the entry, one event a call, written as CSV by a Python callback.
+"""A recorder with BCC, built as the ProfInfer paper describes its own: uprobe and uretprobe on each function, its
+tensor read, one event a call, written as CSV by a Python callback.
 
     bcc_recorder.py --pid PID --buffer perf|ring --output FILE SITE...
 

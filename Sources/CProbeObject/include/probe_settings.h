@@ -99,7 +99,8 @@ struct probe_state {
   settings_s32 op_mul_mat_id; /* the number of MUL_MAT_ID in this build; negative: unknown */
   settings_u32 moe_present;   /* a graph with routing was seen; spares dense models a lookup */
   settings_u32 has_children;  /* more processes than the first are followed */
-  settings_u32 forks; /* processes that followed ones have made so far */
+  settings_u32 forks;         /* processes that followed ones have made so far */
+  settings_u32 not_followed;  /* of those, how many found no room */
 
   /* Byte offsets in the kernel's task_struct, found by calibration. */
   settings_u32 task_pid;
@@ -118,13 +119,14 @@ struct probe_counters {
   settings_u64 lost;     /* records that found the ring buffer full */
   settings_u64 unreadable;
   settings_u64 experts_cut;
-  settings_u64 structures; /* walked */
+  settings_u64 structures;   /* walked */
+  settings_u64 is_numbering; /* with -mcpu=v2: a number is just being taken */
 };
 
 /* task_structs are 8 to 10 KiB; those of debugging kernels are larger, with the fields
  * that are looked for at the front. */
 #define PROBE_TASK_BYTES 8192
-#define PROBE_CALIBRATION_ROUNDS 4
+#define PROBE_CALIBRATION_ROUNDS 3
 struct probe_calibration {
   settings_u64 taken;
   settings_u8 task[PROBE_TASK_BYTES];

@@ -16,17 +16,21 @@
 /* arguments and messages */
 int shim_argument_count(void);
 const char *shim_argument(int index);
-const char *shim_environment(const char *name);
 int shim_errno(void);
 void shim_exit(int status) __attribute__((noreturn));
 const char *shim_error_text(int error);
 
 /* files */
 int shim_open_read(const char *path);
-/* Mode 0600; a symbolic link at `path` is refused (ELOOP), a regular file there is replaced. */
+/* A new file with mode 0600; whatever is there already, links too, is refused. */
 int shim_create(const char *path);
+/* What is at a path, links not followed; -1 where it cannot be seen. */
+extern const int shim_kind_none, shim_kind_regular, shim_kind_link, shim_kind_other;
+int shim_file_kind(const char *path);
+/* For writing: a pipe or a device. */
+int shim_open_special(const char *path);
+int shim_rename(const char *from, const char *to);
 int64_t shim_read(int fd, void *buffer, uint64_t bytes);
-int64_t shim_read_at(int fd, void *buffer, uint64_t bytes, uint64_t offset);
 int64_t shim_write(int fd, const void *buffer, uint64_t bytes);
 int shim_truncate(int fd, uint64_t bytes);
 void shim_close(int fd);
@@ -67,10 +71,9 @@ uint64_t shim_page_bytes(void);
 uint64_t shim_cpu_time_ns(void); /* user and system time of this process */
 uint64_t shim_peak_resident_bytes(void);
 int shim_random(void *buffer, uint64_t bytes);
-int shim_effective_uid(void);
 int shim_own_pid(void);
 
-/* signals: counts SIGINT, SIGTERM and SIGHUP; ignores SIGPIPE and SIGXFSZ */
+/* signals: counts SIGINT, SIGTERM, SIGQUIT and SIGHUP; ignores SIGPIPE and SIGXFSZ */
 void shim_catch_signals(void);
 int shim_signals_caught(void);
 int shim_last_signal(void);
@@ -109,7 +112,7 @@ int shim_start_watchdog(int keep, void *context, void (*last)(void *context));
  * until it is ended. Its pid, or -1. */
 int shim_fork_sleeper(const char *name);
 void shim_end_sleeper(int pid);
-extern const int shim_sigstop, shim_sigcont, shim_sigint, shim_sigterm;
+extern const int shim_sigstop, shim_sigcont;
 
 /* a BPF ring buffer of so many bytes, a power of two */
 struct shim_ring;
@@ -128,6 +131,8 @@ struct shim_counter_value {
   uint64_t running_ns;
 };
 int shim_read_counter(int fd, struct shim_counter_value *value);
+/* This process goes on on that CPU if it may; negative: on those that it could use before. */
+void shim_run_on(int cpu);
 
 /* Whether a trivial BPF program loads: 0, or errno. */
 int shim_try_bpf(void);

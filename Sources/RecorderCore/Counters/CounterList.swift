@@ -35,16 +35,25 @@ public enum CounterList {
   private static func show(_ name: String, code: UInt64, type: UInt32, cpus: [Int], userOnly: Bool) {
     var descriptors: [Int32] = []
     var failure: Int32 = 0
+    var place: Int32 = -1
     for cpu in cpus {
       let descriptor = shim_open_counter(type, code, Int32(cpu), userOnly)
-      if descriptor >= 0 { descriptors.append(descriptor) } else { failure = System.lastError }
+      if descriptor >= 0 {
+        descriptors.append(descriptor)
+        place = Int32(cpu)
+      } else {
+        failure = System.lastError
+      }
     }
     defer { for descriptor in descriptors { shim_close(descriptor) } }
     let state: String
     if descriptors.isEmpty {
       state = "unsupported: \(System.text(of: failure))"
     } else {
+      // Where clusters differ, a counter sees nothing of what another cluster does.
+      shim_run_on(place)
       work()
+      shim_run_on(-1)
       var total: UInt64 = 0
       var multiplexed = false
       for descriptor in descriptors {

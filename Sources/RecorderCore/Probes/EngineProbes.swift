@@ -68,7 +68,7 @@ final class EngineProbes {
     guard hasMappedMore(pid) || isHalted, let libraries = ProcessMaps.libraries(of: pid) else { return nil }
     var found: [Found] = []
     var isStopped = false
-    defer { if isStopped { _ = shim_kill(pid, shim_sigcont) } }
+    defer { if isStopped { object.resume(pid, after: object.halts(of: pid)) } }
     let new = libraries.filter { library in
       !examined.contains { $0.pid == pid && $0.inode == library.inode && $0.device == library.device }
     }
@@ -83,7 +83,10 @@ final class EngineProbes {
             site: site, library: libraryCount + found.count, path: paths[index],
             name: new[index].path, pid: pid))
       }
-      if stop, !isStopped { isStopped = shim_kill(pid, shim_sigstop) == 0 }
+      if stop, !isStopped {
+        object.noteHalt(of: pid)
+        isStopped = shim_kill(pid, shim_sigstop) == 0
+      }
       engineFiles.append((new[index].device, new[index].inode))
       found.append(Found(library: new[index], path: paths[index], facts: facts))
     }
@@ -99,6 +102,8 @@ final class EngineProbes {
           describe(entry, index: firstLibrary + offset, pid: pid, to: &json)
         }
       }
+      // Before the probes: they are to know the layout from their first hit on.
+      let notes = learn(from: found, to: &json)
       do throws(RecorderError) { try attach(found, firstLibrary: firstLibrary, pid: pid) } catch {
         failure = error
       }
@@ -106,7 +111,6 @@ final class EngineProbes {
       json.array("sites") { json in
         for index in firstSite..<attached.count { describe(attached[index], index: index, to: &json) }
       }
-      let notes = learn(from: found, to: &json)
       describeEngine(to: &json)
       json.array("notes") { json in
         for note in notes { json.string(nil, note) }
@@ -127,16 +131,17 @@ final class EngineProbes {
         attached.append(Attached(site: site, library: firstLibrary + offset))
       }
     }
-    do throws(RecorderError) {
-      try links.attach(
-        found.map { entry in
-          ProbeLinks.Placement(
-            path: entry.path, name: entry.library.path, pid: pid, sites: entry.facts.plan.sites)
-        })
-    } catch {
-      // A process that ended meanwhile has nothing left to record, which is no failure.
-      if ProcessMaps.mappedPages(of: pid) ?? 0 > 0 { throw error }
-    }
+    try links.attach(
+      found.map { entry in
+        ProbeLinks.Placement(
+          path: entry.path, name: entry.library.path, pid: pid, sites: entry.facts.plan.sites)
+      })
+  }
+
+  /// The process has ended: its number may come again.
+  func forget(_ pid: Int32) {
+    examined.removeAll { $0.pid == pid }
+    mappedPages.removeAll { $0.pid == pid }
   }
 
   /// Puts in the sites of the next plan for roles whose probes never fire.

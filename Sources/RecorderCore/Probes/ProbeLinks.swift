@@ -67,6 +67,8 @@ final class ProbeLinks {
             for site in sites { made.append(try link(site, placement)) }
           }
         } catch {
+          // A process that ended meanwhile has nothing left to record, which is no failure.
+          if ProcessMaps.mappedPages(of: placement.pid) ?? 0 == 0 { continue }
           remove(&made)
           throw error
         }
@@ -156,8 +158,12 @@ final class ProbeLinks {
 
   /// From now on children of followed processes are followed from their first instruction.
   func followForks() -> Bool {
-    guard let link = tracepoint("follow_fork", "sched_process_fork") else { return false }
-    links.append(link)
+    for (program, name) in zip(
+      ProbeObject.followingPrograms, ["sched_process_fork", "sched_process_exit"])
+    {
+      guard let link = tracepoint(program, name) else { return false }
+      links.append(link)
+    }
     return true
   }
 

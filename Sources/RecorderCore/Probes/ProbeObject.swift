@@ -81,6 +81,7 @@ final class ProbeObject {
   deinit { bpf_object__close(object) }
 
   static let haltingPrograms = ["follow_enter", "follow_exit", "follow_exec"]
+  static let followingPrograms = ["follow_fork", "follow_end"]
   static let schedulerPrograms = ["sched_switch", "sched_wakeup", "sched_wakeup_new"]
   static let calibrationPrograms = ["calibrate_running", "calibrate_sleeping"]
 
@@ -98,7 +99,7 @@ final class ProbeObject {
       unused += ["entries", "returns"]
       unused += SiteRole.allCases.filter { !parts.roles.contains($0) }.map { $0.rawValue }
     }
-    if !parts.halting { unused += haltingPrograms + ["follow_fork"] }
+    if !parts.halting { unused += haltingPrograms + followingPrograms }
     if !parts.scheduler { unused += schedulerPrograms }
     if !parts.halting, !parts.scheduler { unused += calibrationPrograms }
     for name in unused {
@@ -148,8 +149,14 @@ final class ProbeObject {
   func follow(_ pid: Int32) {
     var key = UInt32(bitPattern: pid)
     var one: UInt8 = 1
-    bpf_map_update_elem(followed, &key, &one, 0)
+    if bpf_map_update_elem(followed, &key, &one, 0) != 0 { state.pointee.not_followed += 1 }
     state.pointee.has_children = 1
+  }
+
+  /// The process has ended: its number may come again for a stranger.
+  func unfollow(_ pid: Int32) {
+    var key = UInt32(bitPattern: pid)
+    bpf_map_delete_elem(followed, &key)
   }
 
   /// How often the process has halted, 0 when it does not need to be continued.
@@ -178,6 +185,16 @@ final class ProbeObject {
     guard self.halts(of: pid) == halts else { return }
     var process = UInt32(bitPattern: pid)
     bpf_map_delete_elem(halted, &process)
+    // Another thread may have halted between the two calls, and its entry is gone: so once more. One that halts
+    // from here on has an entry of its own.
+    _ = shim_kill(pid, shim_sigcont)
+  }
+
+  /// Puts a process that is about to be stopped into the list, so that the watchdog knows it.
+  func noteHalt(of pid: Int32) {
+    var process = UInt32(bitPattern: pid)
+    var count = halts(of: pid) + 1
+    bpf_map_update_elem(halted, &process, &count, 0)
   }
 
   func resumeAll() {

@@ -110,18 +110,20 @@ public final class Recording {
     if case .command(let command) = options.target {
       // Before there are links, which the watchdog must not keep alive.
       watchdog = object.startWatchdog()
-      isHalting = watchdog >= 0 && links.haltOnMapping()
-      do throws(RecorderError) { try target.release(command[0]) } catch {
-        output.discard()
-        throw error
-      }
+      isHalting = options.halts && watchdog >= 0 && links.haltOnMapping()
+      try target.release(command[0])
     } else if try !examine() {
-      output.discard()
       throw notAnEngine()
     }
-    do throws(RecorderError) { try loop(since: start) } catch {
+    do throws(RecorderError) {
+      try output.publish()
+      try loop(since: start)
+    } catch {
       finish(PI_END_ERROR)
-      target.wait()
+      if target.isChild, !target.hasEnded {
+        console.note("\(error.message); recording has ended, the command goes on")
+        waitForTarget()
+      }
       throw error
     }
     finish(reason)
@@ -134,6 +136,7 @@ public final class Recording {
     let tick: UInt64 = 1_000_000
     var nextExamination: UInt64 = 0
     var nextFlush = start + 1_000_000_000
+    var lastHalt = start
     while true {
       let now = shim_clock_monotonic()
       target.poll()
@@ -150,7 +153,7 @@ public final class Recording {
         }
       }
       // Also when halting is over: a program that was running then may have halted somebody yet.
-      if watchdog >= 0 { try continueHalted() }
+      if watchdog >= 0, try continueHalted() { lastHalt = now }
       let drained = drain.drain()
       journal.recordNewThreads()
       try guardSpeed(now: now)
@@ -174,7 +177,9 @@ public final class Recording {
       // 130,000 records, 10 ms of the fastest engine seen fill a tenth of that. Where they fill a quarter,
       // there is no time to sleep.
       if drained >= UInt64(options.bufferMebibytes) << 18 { continue }
-      shim_sleep_ns(isHalting ? tick / 10 : isSettled ? 10 * tick : tick)
+      // A process that is being loaded halts again at once; a script may sleep for minutes before it comes to that.
+      let isLoading = isHalting && now - min(now, lastHalt) < 1_000_000_000
+      shim_sleep_ns(isLoading ? tick / 10 : isSettled ? 10 * tick : tick)
     }
   }
 
@@ -224,8 +229,11 @@ public final class Recording {
   }
 
   /// Puts probes into what halted processes have mapped, and lets them go on.
-  private func continueHalted() throws(RecorderError) {
-    for pid in object.haltedProcesses() {
+  ///
+  /// - Returns: whether there were any.
+  private func continueHalted() throws(RecorderError) -> Bool {
+    let processes = object.haltedProcesses()
+    for pid in processes {
       var halts = object.halts(of: pid)
       defer { object.resume(pid, after: halts) }
       while true {
@@ -238,12 +246,15 @@ public final class Recording {
         halts = now
       }
     }
+    return !processes.isEmpty
   }
 
   /// Often while the engine is still being loaded, so that its first token is not missed; seldom
   /// afterwards, for backends loaded later and new processes.
   private func examinationInterval(elapsed: UInt64) -> UInt64 {
     if isSettled { return 100_000_000 }
+    // Halts tell of all but new processes.
+    if isHalting { return 20_000_000 }
     return elapsed < 10_000_000_000 ? 1_000_000 : 10_000_000
   }
 
@@ -261,6 +272,10 @@ public final class Recording {
 
   /// - Returns: whether something new was found.
   private func examine() throws(RecorderError) -> Bool {
+    for pid in target.buryDead() {
+      probes.forget(pid)
+      object.unfollow(pid)
+    }
     let descendants = target.newDescendants()
     for (pid, parent) in descendants {
       object.follow(pid)
@@ -277,7 +292,7 @@ public final class Recording {
     }
     var found = false
     for pid in target.family {
-      let stop = target.isChild && !isHalting
+      let stop = target.isChild && options.halts && !isHalting
       guard let metadata = try probes.examine(pid, isHalted: false, stop: stop) else { continue }
       output.writeMetadata(metadata)
       found = true
@@ -316,16 +331,28 @@ public final class Recording {
   private func exitStatus() throws(RecorderError) -> Int32 {
     if let failure = output.failure { throw failure }
     guard target.isChild else { return 0 }
-    if shim_signals_caught() > 0, !shim_last_signal_reached_all() { target.signal(shim_last_signal()) }
     if !target.hasEnded, shim_signals_caught() == 0 {
       console.note("recording ended; waiting for the command (process \(target.pid)) to end")
     }
-    let before = shim_signals_caught()
-    while !target.hasEnded, shim_signals_caught() == before { target.wait() }
+    waitForTarget()
     if !target.hasEnded { return 128 + shim_last_signal() }
     let status = target.exitStatus ?? 0
     if status == 0, probes.attached.isEmpty, reason == PI_END_TARGET_EXITED { throw notAnEngine() }
     return status
+  }
+
+  /// Waits for the command to end. A signal is passed on to it, and the next one ends the wait.
+  private func waitForTarget() {
+    var passedOn: Int32 = 0
+    while !target.hasEnded {
+      let caught = shim_signals_caught()
+      if caught > passedOn {
+        if passedOn > 0 { return }
+        passedOn = caught
+        if !shim_last_signal_reached_all() { target.signal(shim_last_signal()) }
+      }
+      target.wait()
+    }
   }
 
   private func notAnEngine() -> RecorderError {
@@ -353,6 +380,11 @@ public final class Recording {
         continue
       }
       console.note("\(role.rawValue) was probed but never ran: this layer is missing from the trace")
+    }
+    let notFollowed = object.state.pointee.not_followed
+    if notFollowed > 0 {
+      console.note(
+        "\(notFollowed) processes of the command found no room to be followed: nothing of them is recorded")
     }
     if drain.tokenSteps > 0, !isComplete {
       console.note(

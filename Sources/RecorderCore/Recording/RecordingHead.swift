@@ -72,7 +72,13 @@ extension Recording {
     }
     var stamp = [CChar](repeating: 0, count: 17)
     stamp.withUnsafeMutableBufferPointer { shim_utc_stamp(shim_clock_realtime(), $0.baseAddress) }
-    return name + "-" + String(decoding: stamp.prefix(16).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // A process may call itself what it likes, a path for instance.
+    let safe = name.utf8.map { byte -> UInt8 in
+      byte <= 0x20 || byte == 0x7f || byte == UInt8(ascii: "/") ? UInt8(ascii: "_") : byte
+    }
+    let visible = safe.first == UInt8(ascii: ".") ? [UInt8(ascii: "_")] + safe.dropFirst() : safe
+    return String(decoding: visible, as: UTF8.self) + "-"
+      + String(decoding: stamp.prefix(16).map { UInt8(bitPattern: $0) }, as: UTF8.self)
       + ".pitrace"
   }
 

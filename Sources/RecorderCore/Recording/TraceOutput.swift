@@ -7,6 +7,8 @@ final class TraceOutput {
   let path: String
   private let descriptor: Int32
   private let canTruncate: Bool
+  /// What the file is called until `publish`.
+  private var unpublished: String?
   private let writer: ChunkWriter
   var chunks: UInt32 { writer.chunkCount }
   /// Bytes in the file so far, whole chunks only.
@@ -19,24 +21,46 @@ final class TraceOutput {
     writer = ChunkWriter(compressionLevel: compressionLevel)
     if path == "-" {
       descriptor = 1
+      unpublished = nil
       guard !shim_is_terminal(1) else {
         throw .usage("'-o -' writes a binary trace: send standard output to a file or a pipe")
       }
+    } else if shim_file_kind(path) == shim_kind_other {
+      unpublished = nil
+      descriptor = shim_open_special(path)
     } else {
-      descriptor = shim_create(path)
-      guard descriptor >= 0 else {
-        throw RecorderError(
-          "cannot create \(path): \(System.lastErrorText)",
-          hints: ["name a file in a folder that you can write with -o FILE"])
-      }
+      let name = "\(path).\(shim_own_pid()).part"
+      unpublished = name
+      descriptor = shim_file_kind(path) == shim_kind_link ? -1 : shim_create(name)
+    }
+    let reason = System.lastErrorText
+    guard descriptor >= 0 else {
+      throw RecorderError(
+        "cannot create \(path): "
+          + (shim_file_kind(path) == shim_kind_link
+            ? "it is a symbolic link, which is not followed" : reason),
+        hints: ["name a file in a folder that you can write with -o FILE"])
     }
     canTruncate = shim_is_regular(descriptor)
   }
 
-  /// Removes the file: there was nothing to record.
-  func discard() { if canTruncate, path != "-" { shim_unlink(path) } }
+  /// Gives the file its name, from when there is something to record: a start that fails must not cost an
+  /// earlier trace of that name. A file that is there is replaced and not written into, for it may have another
+  /// mode, another owner, or another name somewhere else.
+  func publish() throws(RecorderError) {
+    guard let name = unpublished else { return }
+    guard shim_rename(name, path) == 0 else {
+      throw RecorderError(
+        "cannot create \(path): \(System.lastErrorText)",
+        hints: ["name a file in a folder that you can write with -o FILE"])
+    }
+    unpublished = nil
+  }
 
-  deinit { if descriptor != 1 { shim_close(descriptor) } }
+  deinit {
+    if let unpublished { shim_unlink(unpublished) }
+    if descriptor != 1 { shim_close(descriptor) }
+  }
 
   func writeHeader(_ header: FileHeader) {
     header.encoded().withUnsafeBytes { write($0) }
@@ -76,7 +100,12 @@ final class TraceOutput {
         continue
       }
       let interrupted: Int32 = 4
-      if System.lastError == interrupted { continue }
+      if System.lastError == interrupted, shim_signals_caught() < 3 { continue }
+      let again: Int32 = 11
+      if System.lastError == again, shim_signals_caught() < 3 {
+        shim_sleep_ns(1_000_000)
+        continue
+      }
       failure = RecorderError(
         "cannot write \(path == "-" ? "standard output" : path): \(System.lastErrorText)",
         hints: ["the trace is readable up to byte \(writtenBytes)"])

@@ -30,6 +30,8 @@ public struct RecordOptions {
   /// Counters, as `EventName` understands them.
   public var counters: [String] = []
   public var scheduler = false
+  /// Whether the command is stopped while probes are put into what it has mapped.
+  public var halts = true
   /// Tokens per second under which operator probes are dropped.
   public var minimumSpeed: Double?
   /// Stop after this many token steps.
@@ -98,6 +100,7 @@ private struct Parser {
     case "--no-structure": options.structure = false
     case "--no-experts": options.experts = false
     case "--sched": options.scheduler = true
+    case "--no-halt": options.halts = false
     case "-q", "--quiet": options.verbosity = -1
     case "-v", "--verbose": options.verbosity += 1
     default: return false
@@ -141,7 +144,7 @@ private struct Parser {
     var lineNumber = 0
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       lineNumber += 1
-      let content = trimmed(line.prefix { $0 != UInt8(ascii: "#") })
+      let content = trimmed(withoutComment(line))
       if content.isEmpty { continue }
       guard let equals = content.firstIndex(of: UInt8(ascii: "=")) else {
         throw .usage("\(path):\(lineNumber): expected 'name = value'")
@@ -152,14 +155,29 @@ private struct Parser {
         throw .usage("\(path):\(lineNumber): a configuration cannot name another")
       }
       do throws(RecorderError) {
-        if value == "true" || value == "yes" || value == "on" {
-          if try readFlag(name, attached: nil) { continue }
+        if ["true", "yes", "on"].contains(value), try readFlag(name, attached: nil) { continue }
+        if ["false", "no", "off"].contains(value) {
+          // Known flags are off already; a copy takes the rest's errors.
+          var trial = self
+          if try trial.readFlag(name, attached: nil) { continue }
         }
         try readOption(name, value)
       } catch {
         throw .usage("\(path):\(lineNumber): \(error.message)")
       }
     }
+  }
+
+  /// A `#` begins a comment at the start of a line or behind a blank: file names may contain one.
+  private func withoutComment(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    var before = UInt8(ascii: " ")
+    for (index, byte) in zip(line.indices, line) {
+      if byte == UInt8(ascii: "#"), before == UInt8(ascii: " ") || before == UInt8(ascii: "\t") {
+        return line[..<index]
+      }
+      before = byte
+    }
+    return line
   }
 
   private func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {

@@ -24,7 +24,8 @@ final class TargetProcess {
     }
     arguments.append(nil)
     guard shim_prepare(&arguments, outputToStandardError, &child) == 0 else {
-      throw RecorderError("cannot fork: \(System.lastErrorText)")
+      throw RecorderError(
+        "cannot fork: \(System.lastErrorText)", hints: ["is the limit on processes reached (ulimit -u)?"])
     }
     pid = child.pid
     isChild = true
@@ -42,7 +43,10 @@ final class TargetProcess {
     // Linux 5.3. A pid could be used again by another process, a pidfd cannot.
     pidDescriptor = shim_pidfd(pid)
     guard pidDescriptor >= 0 else {
-      throw RecorderError("cannot watch process \(pid): \(System.lastErrorText)")
+      let process = ProcessMaps.process(of: UInt32(bitPattern: pid)).map { Int32(bitPattern: $0) } ?? pid
+      throw RecorderError(
+        "cannot watch process \(pid): \(System.lastErrorText)",
+        hints: process == pid ? [] : ["\(pid) is a thread: its process is --pid \(process)"])
     }
     family = [pid]
   }
@@ -97,11 +101,16 @@ final class TargetProcess {
     return signal == 0 ? (waitStatus >> 8) & 0xff : 128 + signal
   }
 
+  /// Takes descendants that have ended out of the family: a shell script makes many, most of which are gone soon.
+  func buryDead() -> [Int32] {
+    let dead = family.filter { $0 != pid && ProcessMaps.mappedPages(of: $0) ?? 0 == 0 }
+    if !dead.isEmpty { family.removeAll { dead.contains($0) } }
+    return dead
+  }
+
   /// Descendants that were not seen before, with their parents.
   func newDescendants() -> [(pid: Int32, parent: Int32)] {
     var found: [(pid: Int32, parent: Int32)] = []
-    // A shell script makes many processes, most of which are gone soon.
-    family.removeAll { $0 != pid && ProcessMaps.mappedPages(of: $0) ?? 0 == 0 }
     var index = 0
     while index < family.count {
       let parent = family[index]

@@ -186,8 +186,8 @@ struct pi_record {
 /* Since 1.1. TOKEN_BEGIN, TOKEN_END, GRAPH_BEGIN, GRAPH_END, OP_BEGIN, OP_FUSED,
  * BARRIER, SWITCH_OUT and SWITCH_IN may be longer than their structure: then it is
  * followed by one pi_u64 for each counter of the metadata that has a column, in the
- * order of columns. A value counts what the CPU of the record did since the counter
- * was opened, for whatever task; values of different CPUs have nothing in common. */
+ * order of columns. A value counts what the CPU of the record did since the recording
+ * began, for whatever task; values of different CPUs have nothing in common. */
 #define PI_COUNTERS_CAPACITY 8
 #define PI_COUNTER_UNREAD 0xffffffffffffffffull /* not readable, or no such counter on this CPU */
 
@@ -247,12 +247,11 @@ struct pi_op_fused {
   pi_u32 reserved;
 };
 
-/* The structure of a graph is walked in the probe when ggml_graph_compute is
- * entered with a graph whose (address, uid) is not known. On the same thread,
- * before that graph's GRAPH_BEGIN: STRUCTURE_BEGIN, its NODE_LISTs, each TENSOR
- * that is new or changed since it was last recorded (nodes, and the sources and
- * view_src of changed nodes), STRUCTURE_END. A tensor's bytes are those of the
- * last TENSOR record with its address before STRUCTURE_END. */
+/* The structure of a graph is walked in the probe when ggml_graph_compute or
+ * ggml_backend_graph_compute_async is entered with a graph whose (address, uid) is not known. On the same
+ * thread, before that graph's GRAPH_BEGIN: STRUCTURE_BEGIN, its NODE_LISTs, each TENSOR that is new or
+ * changed since it was last recorded (nodes, and the sources and view_src of changed nodes), STRUCTURE_END. A
+ * tensor's bytes are those of the last TENSOR record with its address before STRUCTURE_END. */
 struct pi_structure_begin {
   struct pi_record head; /* ref: structure number, unique in the recording, never 0 */
   pi_u64 cgraph;
@@ -425,7 +424,7 @@ enum pi_probes { PI_PROBES_DROPPED = 1, PI_PROBES_RESUMED = 2 };
 
 enum pi_end_reason {
   PI_END_TARGET_EXITED = 1,
-  PI_END_INTERRUPTED = 2, /* SIGINT, SIGTERM */
+  PI_END_INTERRUPTED = 2, /* SIGINT, SIGTERM, SIGHUP, SIGQUIT */
   PI_END_TOKENS = 3,      /* --tokens reached */
   PI_END_DURATION = 4,    /* --duration reached */
   PI_END_ERROR = 5,       /* the recorder had to stop; what is here is whole */
