@@ -15,37 +15,6 @@
 #define SYSCALL_MMAP 9
 #else
 #define SYSCALL_MMAP 222
-/* sched_process_fork(parent, child): a child process is followed before it runs. Where
- * task_struct keeps its number, calibration has found (calibrate.bpf.h). */
-SEC("raw_tp/sched_process_fork")
-int follow_fork(struct bpf_raw_tracepoint_args *ctx) {
-  pi_u64 parent = bpf_get_current_pid_tgid();
-
-  if (!is_followed(parent))
-    return 0;
-  pi_u32 child = 0;
-  bpf_probe_read_kernel(&child, sizeof(child), (void *)(ctx->args[1] + state.task_tgid));
-  if (child == (pi_u32)(parent >> 32))
-    return 0;
-  pi_u8 one = 1;
-  if (bpf_map_update_elem(&followed, &child, &one, BPF_ANY))
-    __sync_fetch_and_add(&state.not_followed, 1);
-  state.has_children = 1;
-  __sync_fetch_and_add(&state.forks, 1);
-  return 0;
-}
-
-/* sched_process_exit(task): numbers of processes are used again, by strangers. */
-SEC("raw_tp/sched_process_exit")
-int follow_end(struct bpf_raw_tracepoint_args *ctx) {
-  pi_u64 thread = bpf_get_current_pid_tgid();
-  pi_u32 tgid = thread >> 32;
-
-  if (state.has_children && (pi_u32)thread == tgid)
-    bpf_map_delete_elem(&followed, &tgid);
-  return 0;
-}
-
 #endif
 
 /* Of the C library's headers, which BPF programs do not have. */

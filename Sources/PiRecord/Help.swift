@@ -22,7 +22,7 @@ let helpText = """
     --tokens N          stop recording after N token steps
     --duration S        stop recording after S seconds
     --buffer MIB        ring buffer, a power of two   (4)
-    --compress LEVEL    zstd level, 1 to 19   (1)
+    --compress LEVEL    zstd level, 1 to 19; those above 4 are as 4   (1)
     --config FILE       options from a file, one 'name = value' a line
     -q, --quiet         no progress, no summary
     -v, --verbose       also what the kernel says of the BPF programs

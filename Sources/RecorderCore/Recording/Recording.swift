@@ -54,6 +54,11 @@ public final class Recording {
         "this process may open only \(descriptors) files, and pi-record needs 64",
         hints: ["raise the limit: ulimit -Hn 1024, or LimitNOFILE= of the service"])
     }
+    if options.compressionLevel > 4 {
+      notes.append(
+        "--compress \(options.compressionLevel): compressed as with 4, the highest that this recorder has")
+      console.note(notes[0])
+    }
     counters = try Counters(options.counters, units: options.counters.isEmpty ? [] : PMU.all())
     var settings = probe_settings()
     settings.root_tgid = UInt32(bitPattern: target.pid)
