@@ -22,8 +22,8 @@ recorders come and go in it, in random order, and each stretch with one is compa
 - *Accounted* is hits a token x cost of a hit, measured in the same run: with the caches warm, and with those hits cold
   that follow a large matrix multiplication. The walk of a new graph is not in it. In decoding the graph repeats and is
   walked once; each prefill here follows a decoded token, so its graph is new and is walked.
-- Probes of an operator: BCC (what the paper says of its recorder) and bpftrace at the entry and the return, perf and
-  pi-record at the entry and the barrier behind it. bpftrace is not at fused operators nor token steps: Debian's takes
+- Probes of an operator: BCC (what the paper says of its recorder) and bpftrace at the entry and the return, perf
+  at the entry and the barrier behind it, pi-record at the entry only, as one thread computes. bpftrace is not at fused operators nor token steps: Debian's takes
   only a function's first instruction.
 
 """
