@@ -11,7 +11,8 @@ let package = Package(
     .executable(name: "prof-analyze", targets: ["ProfAnalyze"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // The trace format.
@@ -39,11 +40,15 @@ let package = Package(
       name: "TraceImport", dependencies: ["CTraceRecords", "TraceContainer", "TraceModel", "GGML"]),
     .target(name: "OperatorGraph", dependencies: ["TraceModel"]),
     .target(name: "Statistics", dependencies: ["TraceModel"]),
-    .target(name: "ChromeTrace", dependencies: ["TraceModel"]),
+    .target(
+      name: "Timeline",
+      dependencies: [
+        "TraceModel", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [
-        "TraceImport", "OperatorGraph", "Statistics", "ChromeTrace", "GGML",
+        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "GGML", "CZlib",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -59,6 +64,8 @@ let package = Package(
       dependencies: ["TraceImport", "TraceContainer", "TraceModel", "GGML", "CTraceRecords"]),
     .testTarget(name: "OperatorGraphTests", dependencies: ["OperatorGraph"]),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
-    .testTarget(name: "ChromeTraceTests", dependencies: ["ChromeTrace"]),
+    .testTarget(
+      name: "TimelineTests",
+      dependencies: ["Timeline", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
   ]
 )

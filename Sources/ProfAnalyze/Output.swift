@@ -8,12 +8,14 @@ enum OutputError: Error, CustomStringConvertible {
   case failed(file: String, offset: UInt64?, code: Int32)
   /// The output is the trace being read.
   case overwritesTrace(String)
+  case noMemory(String)
 
   var description: String {
     switch self {
     case .readerGone: return "standard output was closed by its reader"
     case .overwritesTrace(let file):
       return "\(file): this is the trace itself; name another file with -o"
+    case .noMemory(let file): return "\(file): there is no memory to compress it; leave out .gz"
     case .failed(let file, let offset, let code):
       let hint =
         switch code {
@@ -29,20 +31,22 @@ enum OutputError: Error, CustomStringConvertible {
   }
 }
 
-/// A buffered, unlocked output to standard output or a file.
+/// A buffered, unlocked output to standard output or a file, compressed when the file's name ends in `.gz`.
 ///
 /// Writers that take a closure cannot throw: they use `write(_: UnsafeRawBufferPointer)`, which
 /// remembers the first failure for `close` to throw.
 final class Output {
   private let descriptor: Int32
   private let name: String
+  private let gzip: Gzip?
   private var buffer: [UInt8] = []
   private var written: UInt64 = 0
   private var failure: OutputError?
 
-  private init(descriptor: Int32, name: String) {
+  private init(descriptor: Int32, name: String, gzip: Gzip? = nil) {
     self.descriptor = descriptor
     self.name = name
+    self.gzip = gzip
     buffer.reserveCapacity(1 << 16)
   }
 
@@ -59,9 +63,14 @@ final class Output {
     {
       throw .overwritesTrace(path)
     }
+    var gzip: Gzip?
+    if path.hasSuffix(".gz") {
+      gzip = Gzip()
+      if gzip == nil { throw .noMemory(path) }
+    }
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .failed(file: path, offset: nil, code: errno) }
-    return Output(descriptor: descriptor, name: path)
+    return Output(descriptor: descriptor, name: path, gzip: gzip)
   }
 
   /// True once writing has failed: going on is of no use.
@@ -82,6 +91,7 @@ final class Output {
   /// Writes what is left.
   func close() throws(OutputError) {
     flush()
+    gzip?.compress(UnsafeRawBufferPointer(start: nil, count: 0), isLast: true) { store($0) }
     if descriptor != 1, Foundation.close(descriptor) != 0, failure == nil {
       failure = .failed(file: name, offset: written, code: errno)
     }
@@ -94,6 +104,11 @@ final class Output {
   }
 
   private func send(_ bytes: UnsafeRawBufferPointer) {
+    guard failure == nil else { return }
+    if let gzip { gzip.compress(bytes, isLast: false) { store($0) } } else { store(bytes) }
+  }
+
+  private func store(_ bytes: UnsafeRawBufferPointer) {
     var rest = bytes
     while failure == nil, let base = rest.baseAddress, rest.count > 0 {
       let count = Foundation.write(descriptor, base, rest.count)

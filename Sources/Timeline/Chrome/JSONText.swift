@@ -49,13 +49,12 @@ struct JSONText {
     raw("\"")
   }
 
-  /// A shape, such as `576×1`, inside of a string. Outer dimensions of one are left out, as in ggml's own output.
-  mutating func shape(_ shape: [Int64]) {
-    var count = shape.count
-    while count > 2, shape[count - 1] == 1 { count -= 1 }
-    for (index, extent) in shape.prefix(count).enumerated() {
-      if index > 0 { raw("×") }
-      decimal(extent)
+  /// Nanoseconds as the format's microseconds.
+  mutating func microseconds(_ nanoseconds: Int64) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Digits.room) { room in
+      guard let start = room.baseAddress else { return }
+      let end = Digits.put(microseconds: nanoseconds, at: start)
+      bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
     }
   }
 

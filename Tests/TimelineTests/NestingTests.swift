@@ -1,12 +1,12 @@
 import Testing
 import TraceModel
 
-@testable import ChromeTrace
+@testable import Timeline
 
 @Suite struct NestingTests {
-  @Test func partialOverlapMovesToAnotherTrack() throws {
+  @Test func partialOverlapMovesToAnotherLane() throws {
     var counts: (Int, Int)?
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       writer.operatorSpan(span(0, 10, 20))
       writer.operatorSpan(span(0, 15, 25))
       writer.operatorSpan(span(0, 25, 30))
@@ -23,7 +23,7 @@ import TraceModel
   }
 
   @Test func backwardSlicesAreCountedNotWritten() throws {
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       writer.operatorSpan(span(0, 20, 10))
       writer.tokenStep(step(0, UInt64.max, 0))
       #expect(writer.refusedCount == 2)
@@ -32,7 +32,7 @@ import TraceModel
   }
 
   @Test func hugeThreadNumbersKeepTheirOwnTracks() throws {
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       for thread in [1_000_000_001, 1_000_000_000, 5, UInt32.max] as [UInt32] {
         writer.operatorSpan(span(0, 10, 20, thread: thread))
         writer.operatorSpan(span(0, 15, 25, thread: thread))
@@ -44,7 +44,7 @@ import TraceModel
   }
 
   @Test func anyOrderWithinAStep() {
-    let nesting = Track()
+    let nesting = Lane()
     for (start, end) in [
       (10, 20), (40, 50), (0, 100), (20, 40), (60, 100), (0, 10), (50, 50), (61, 62), (0, 100),
     ] {
@@ -56,19 +56,21 @@ import TraceModel
   }
 
   @Test func nothingEntersASealedSlice() {
-    let nesting = Track()
-    #expect(nesting.insert(start: 10, end: 20))
-    #expect(nesting.insert(start: 0, end: 50))
-    nesting.seal(start: 0, end: 50)
-    #expect(!nesting.insert(start: 21, end: 22))
+    let nesting = Lane()
+    #expect(nesting.insert(start: 20, end: 30))
+    #expect(nesting.insert(start: 10, end: 50))
+    nesting.seal(start: 10, end: 50)
+    #expect(!nesting.insert(start: 31, end: 32))
     #expect(nesting.insert(start: 50, end: 60))
+    // What is sealed is written, and must not be written before what begins with it.
+    #expect(!nesting.insert(start: 10, end: 60))
     #expect(nesting.insert(start: 0, end: 60))
   }
 
   /// Random slices: whatever is accepted nests, and what is refused really overlapped.
   @Test(arguments: [UInt64](1...20)) func acceptsExactlyWhatNests(seed: UInt64) {
     var generator = SplitMix(state: seed)
-    let nesting = Track()
+    let nesting = Lane()
     var accepted: [(UInt64, UInt64)] = []
     for _ in 0..<120 {
       let start = generator.next() % 64
@@ -88,7 +90,7 @@ import TraceModel
   }
 
   @Test func memoryIsBounded() {
-    var nesting = Track(capacity: 64)
+    var nesting = Lane(capacity: 64)
     for index in 0..<10_000 as Range<UInt64> {
       #expect(nesting.insert(start: index * 10, end: index * 10 + 9))
       #expect(nesting.rememberedCount <= 64)
@@ -97,7 +99,7 @@ import TraceModel
     #expect(!nesting.insert(start: 11, end: 12))
     #expect(nesting.insert(start: 99_991, end: 99_992))
     // Slices inside of one that never ends.
-    nesting = Track(capacity: 64)
+    nesting = Lane(capacity: 64)
     #expect(nesting.insert(start: 0, end: .max))
     var accepted = 0
     for index in 0..<1_000 as Range<UInt64> where nesting.insert(start: index * 10, end: index * 10 + 9) {
@@ -106,7 +108,7 @@ import TraceModel
     }
     #expect(accepted >= 60)
     // Each around the one before.
-    nesting = Track(capacity: 64)
+    nesting = Lane(capacity: 64)
     for index in 0..<1_000 as Range<UInt64> {
       #expect(nesting.insert(start: 5_000 - index, end: 5_000 + index))
       #expect(nesting.rememberedCount <= 65)
@@ -115,14 +117,18 @@ import TraceModel
 }
 
 /// `Nesting` by reference: an expectation cannot hold a mutating call.
-private final class Track {
-  private var nesting: Nesting
+private final class Lane {
+  private var nesting = Nesting()
+  private let capacity: Int
 
-  init() { nesting = Nesting() }
-  init(capacity: Int) { nesting = Nesting(capacity: capacity) }
+  init(capacity: Int = 1 << 18) { self.capacity = capacity }
 
   var rememberedCount: Int { nesting.rememberedCount }
-  func insert(start: UInt64, end: UInt64) -> Bool { nesting.insert(start: start, end: end) }
+  /// As the lanes do it: the usual case first.
+  func insert(start: UInt64, end: UInt64) -> Bool {
+    nesting.rememberedCount < capacity && nesting.append(start: start, end: end)
+      || nesting.insert(start: start, end: end, capacity: capacity)
+  }
   func seal(start: UInt64, end: UInt64) { nesting.seal(start: start, end: end) }
 }
 

@@ -1,31 +1,15 @@
-import ChromeTrace
 import Testing
+import Timeline
 import TraceModel
 
-@Suite struct ChromeTraceWriterTests {
-  /// One decode step on two threads, with one fused operator, in the order in which a run is read.
-  private func decode(_ writer: inout ChromeTraceWriter) {
-    writer.structure(smallStructure)
-    writer.gap(gap(.setup, 1_000_000_000, 1_000_000_500))
-    writer.operatorSpan(span(0, 1_000_001_000, 1_000_001_333, barrier: 1_000_001_400, last: 1))
-    writer.operatorSpan(span(0, 1_000_001_050, 1_000_001_400, thread: 101, last: 1, isMain: false))
-    writer.operatorSpan(span(2, 1_000_001_400, 1_000_002_001))
-    writer.operatorSpan(
-      span(2, 1_000_001_401, 1_000_001_999, barrier: 1_000_002_002, thread: 101, isMain: false))
-    writer.graphRun(graph(1_000_000_500, 1_000_003_000))
-    writer.gap(gap(.graphOverhead, 1_000_000_500, 1_000_001_000))
-    writer.gap(gap(.finish, 1_000_003_000, 1_000_004_007))
-    writer.tokenStep(step(0, 1_000_000_000, 1_000_004_007))
-    writer.gap(gap(.sampling, 1_000_004_100, 1_000_005_000))
-  }
-
+@Suite struct ChromeTests {
   @Test func slicesTimesAndTracks() throws {
-    var options = ChromeTraceWriter.Options(processName: "llama-cli -m \"x\"")
-    options.origin = TraceTime(nanoseconds: 1_000_000_000)
-    let timeline = try Timeline(options) { writer in
-      decode(&writer)
-      writer.threadNames = [ThreadID(100): "llama-cli", ThreadID(101): ""]
+    let options = TimelineOptions.with {
+      $0.processName = "llama-cli -m \"x\""
+      $0.origin = TraceTime(nanoseconds: 1_000_000_000)
+      $0.threadNames = [ThreadID(100): "llama-cli", ThreadID(101): ""]
     }
+    let timeline = try ChromeTimeline(options) { decodeOnTwoThreads(&$0) }
     let found = timeline.slices.map { "\($0.track) \($0.start)+\($0.duration) \($0.category): \($0.name)" }
     #expect(
       found == [
@@ -48,7 +32,7 @@ import TraceModel
   }
 
   @Test func arguments() throws {
-    let timeline = try Timeline { decode(&$0) }
+    let timeline = try ChromeTimeline { decodeOnTwoThreads(&$0) }
     let product = try #require(timeline["Qcur-0 MUL_MAT"].first?.facts)
     #expect(
       product == [
@@ -77,7 +61,7 @@ import TraceModel
     bare.position = nil
     bare.coverage = nil
     bare.isComplete = false
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       writer.operatorSpan(span(7, 11, 12, structure: 9))
       writer.operatorSpan(span(-1, 12, 13, isRepaired: true))
       writer.tokenStep(bare)
@@ -89,7 +73,7 @@ import TraceModel
 
   @Test(arguments: [(OperatorTitle.op, "MUL_MAT"), (.node, "Qcur-0"), (.nodeAndOp, "Qcur-0 MUL_MAT")])
   func titles(title: OperatorTitle, name: String) throws {
-    let timeline = try Timeline(.init(operatorTitle: title)) { writer in
+    let timeline = try ChromeTimeline(.with { $0.operatorTitle = title }) { writer in
       writer.structure(smallStructure)
       writer.operatorSpan(span(2, 1, 2, isRepaired: true))
     }
@@ -98,7 +82,7 @@ import TraceModel
   }
 
   @Test func windowOfTokens() throws {
-    let timeline = try Timeline(.init(tokens: 1...2)) { writer in
+    let timeline = try ChromeTimeline(.with { $0.tokens = 1...2 }) { writer in
       writer.structure(smallStructure)
       writer.operatorSpan(span(0, 1, 2, step: -1))
       writer.gap(gap(.outsideEngine, 2, 3, step: nil))
@@ -122,7 +106,7 @@ import TraceModel
       0, 1, 9, 10, 99, 100, 999, 1000, 1001, 9_999, 10_000, 99_999, 123_456_789, 1_000_000_000, 4_294_967_296,
       999_999_999_999, 1_234_567_890_123_457, 9_223_372_036_854_775_807,
     ]
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       for (index, moment) in moments.enumerated() {
         writer.operatorSpan(span(0, moment, moment, thread: UInt32(index + 1)))
       }
@@ -132,7 +116,7 @@ import TraceModel
   }
 
   @Test func momentsBeforeTheOriginAreNegative() throws {
-    let timeline = try Timeline(.init(origin: TraceTime(nanoseconds: 2_000))) {
+    let timeline = try ChromeTimeline(.with { $0.origin = TraceTime(nanoseconds: 2_000) }) {
       $0.operatorSpan(span(0, 499, 2_001))
     }
     #expect(timeline.text.contains("\"ts\":-1.501,\"dur\":1.502"))
@@ -147,13 +131,16 @@ import TraceModel
     structure.nodes = names.enumerated().map { index, name in
       node(name, name, address: UInt64(index + 1) * 16, sources: [UInt64(index) * 16], type: name)
     }
-    let timeline = try Timeline(.init(processName: names[0])) { writer in
+    let options = TimelineOptions.with {
+      $0.processName = names[0]
+      $0.threadNames = [ThreadID(100): names[2]]
+    }
+    let timeline = try ChromeTimeline(options) { writer in
       writer.structure(structure)
       for index in names.indices { writer.operatorSpan(span(Int32(index), UInt64(index), UInt64(index) + 1)) }
       var run = graph(0, 100)
       run.backend = names[1]
       writer.graphRun(run)
-      writer.threadNames[ThreadID(100)] = names[2]
     }
     #expect(timeline.slices.dropLast().map { $0.arguments["node"] as? String } == names)
     #expect(timeline.slices.dropLast().map { $0.arguments["type"] as? String } == names)
@@ -163,7 +150,7 @@ import TraceModel
   }
 
   @Test func nulBecomesAReplacementCharacter() throws {
-    let timeline = try Timeline(.init(processName: "a\0b")) { _ in }
+    let timeline = try ChromeTimeline(.with { $0.processName = "a\0b" }) { _ in }
     #expect(timeline.processName == "a\u{fffd}b")
   }
 
@@ -171,7 +158,7 @@ import TraceModel
     // Longer names than an engine can have, so that single pieces exceed the buffer.
     var structure = smallStructure
     structure.nodes[0].name = String(repeating: "x", count: 1_500_000)
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       writer.structure(structure)
       for index in 0..<20_000 {
         writer.operatorSpan(span(index == 7 ? 0 : 2, UInt64(index) * 10, UInt64(index) * 10 + 9))
@@ -183,25 +170,25 @@ import TraceModel
   }
 
   @Test func emptyRunIsValid() throws {
-    #expect(try Timeline { _ in }.slices.isEmpty)
+    #expect(try ChromeTimeline { _ in }.slices.isEmpty)
   }
 
   @Test func newVersionOfAStructureReplacesTheText() throws {
-    let timeline = try Timeline { writer in
+    let timeline = try ChromeTimeline { writer in
       writer.structure(smallStructure)
       writer.operatorSpan(span(2, 1, 2))
       var changed = smallStructure
       changed.nodes[2].name = "other"
       writer.structure(changed)
       writer.operatorSpan(span(2, 3, 4))
-      // Fusions of one first node with different last ones.
+      // Fusions of one first node with different last ones, called as in the tables.
       writer.operatorSpan(span(0, 5, 6, last: 1))
       writer.operatorSpan(span(0, 7, 8, last: 2))
       writer.operatorSpan(span(0, 9, 10, last: 1))
     }
     #expect(
       timeline.slices.map(\.name) == [
-        "Qcur-0 MUL_MAT", "other MUL_MAT", "attn_norm-0 RMS_NORM+MUL", "other RMS_NORM+MUL_MAT",
+        "Qcur-0 MUL_MAT", "other MUL_MAT", "attn_norm-0 RMS_NORM+MUL", "other RMS_NORM+MUL+MUL_MAT",
         "attn_norm-0 RMS_NORM+MUL",
       ])
   }

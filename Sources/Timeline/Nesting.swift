@@ -1,6 +1,6 @@
-/// Decides whether a slice nests properly among those already on a track.
+/// Decides whether a slice nests properly among those already on a lane.
 ///
-/// Trace viewers take the slices of a track for a call stack: two of them must be
+/// Trace viewers take the slices of a lane for a call stack: two of them must be
 /// disjoint or one must hold the other. Slices come in any order within a token step
 /// (a child mostly before its parent), so the step's slices are remembered, and what
 /// lies inside a finished one is forgotten with `seal`. Memory is bounded: when too
@@ -25,6 +25,12 @@ struct Nesting {
 
     func isInside(_ other: Slice) -> Bool { start >= other.start && end <= other.end }
 
+    /// What is inside of a sealed slice is written. Of slices that begin at once the outer one must be written
+    /// first, so one that begins with a sealed one comes too late to be around it.
+    func canBeAround(_ other: Slice) -> Bool {
+      other.isInside(self) && !(other.isSealed && other.start == start)
+    }
+
     mutating func setChildren(_ slices: [Slice]) {
       children = slices
       count = 1 + slices.reduce(0) { $0 + $1.count }
@@ -41,32 +47,42 @@ struct Nesting {
   }
 
   private var roots: [Slice] = []
-  private var remembered = 0
+  /// End of the last of `roots`.
+  private var lastEnd: UInt64 = 0
   /// Slices that take up memory.
-  var rememberedCount: Int { roots.reduce(0) { $0 + Int($1.count) } }
-  private let capacity: Int
+  private(set) var rememberedCount = 0
 
   /// Levels remembered. A step, a graph and an operator make three.
   private static let depthLimit: UInt8 = 8
+  /// Above this many `append` leaves the decision to `insert`, which bounds memory.
+  private static let appendLimit = 1 << 12
 
-  /// - Parameter capacity: how many slices are remembered, at most.
-  init(capacity: Int = 1 << 18) {
-    self.capacity = capacity
+  /// Adds a slice that comes behind all others, the usual case.
+  ///
+  /// - Returns: false, changing nothing, when it is another case.
+  @inline(__always)
+  mutating func append(start: UInt64, end: UInt64) -> Bool {
+    guard start >= lastEnd, rememberedCount < Self.appendLimit else { return false }
+    roots.append(Slice(start: start, end: end))
+    lastEnd = end
+    rememberedCount += 1
+    return true
   }
 
   /// Adds the slice if it is disjoint from, holds or lies inside every other one.
   ///
+  /// - Parameter capacity: how many slices are remembered, at most.
   /// - Returns: false, changing nothing, when it would overlap one partly or enter a closed one.
-  mutating func insert(start: UInt64, end: UInt64) -> Bool {
-    if remembered >= capacity { closeOldest() }
+  mutating func insert(start: UInt64, end: UInt64, capacity: Int) -> Bool {
+    if rememberedCount >= capacity { closeOldest(capacity) }
     let slice = Slice(start: start, end: end)
-    if let last = roots.last, start < last.end {
+    if start < lastEnd {
       guard Self.insert(slice, into: &roots) != nil else { return false }
     } else {
-      // In most cases the newest slice comes last.
       roots.append(slice)
     }
-    remembered += 1
+    rememberedCount += 1
+    lastEnd = roots[roots.count - 1].end
     return true
   }
 
@@ -75,24 +91,34 @@ struct Nesting {
     for index in roots.indices.reversed() {
       if roots[index].end <= start { return }
       if roots[index].start == start, roots[index].end == end {
-        remembered -= Int(roots[index].count) - 1
         roots[index].seal()
+        close(through: index)
         return
       }
     }
   }
 
-  private mutating func closeOldest() {
+  /// Makes one closed stretch of all slices.
+  mutating func close() { close(through: roots.count - 1) }
+
+  private mutating func closeOldest(_ capacity: Int) {
+    // Slices nested too deep were forgotten without being counted out.
+    rememberedCount = roots.reduce(0) { $0 + Int($1.count) }
     var closed = 0
-    remembered = roots.reduce(0) { $0 + Int($1.count) }
-    while closed < roots.count, remembered > capacity / 2 {
-      remembered -= Int(roots[closed].count)
+    var rest = rememberedCount
+    while closed < roots.count, rest > capacity / 2 {
+      rest -= Int(roots[closed].count)
       closed += 1
     }
-    guard closed > 0 else { return }
-    let stretch = Slice(start: roots[0].start, end: roots[closed - 1].end, isSealed: true)
-    roots.replaceSubrange(..<closed, with: CollectionOfOne(stretch))
-    remembered += 1
+    close(through: closed - 1)
+  }
+
+  /// Makes one closed stretch of the slices up to an index.
+  private mutating func close(through index: Int) {
+    guard index >= 0 else { return }
+    let stretch = Slice(start: roots[0].start, end: roots[index].end, isSealed: true)
+    roots.replaceSubrange(...index, with: CollectionOfOne(stretch))
+    rememberedCount = roots.reduce(0) { $0 + Int($1.count) }
   }
 
   /// - Returns: levels inside of the sibling that took the slice in; nil when it was refused.
@@ -111,7 +137,7 @@ struct Nesting {
       last += 1
     }
     let run = first..<last
-    guard siblings[run].allSatisfy({ $0.isInside(slice) }) else { return nil }
+    guard siblings[run].allSatisfy({ slice.canBeAround($0) }) else { return nil }
     var parent = slice
     parent.setChildren(Array(siblings[run]))
     siblings.replaceSubrange(run, with: CollectionOfOne(parent))
