@@ -15,6 +15,7 @@ struct SummaryText {
     operators()
     parts()
     threads()
+    experts()
     backends()
     devices()
     speculation()

@@ -16,20 +16,26 @@ public struct RunStatistics: RunVisitor {
   public private(set) var backends = BackendStatistics()
   public private(set) var speculation = SpeculationStatistics()
   public private(set) var readings = ReadingStatistics()
+  public private(set) var expertUse: ExpertStatistics
 
-  /// - Parameter workModel: see `OperatorStatistics`.
-  public init(workModel: WorkModel? = nil) {
+  /// - Parameters:
+  ///   - workModel: see `OperatorStatistics`.
+  ///   - counters: of the recording.
+  public init(workModel: WorkModel? = nil, counters: [CounterColumn] = []) {
     operators = OperatorStatistics(workModel: workModel)
+    expertUse = ExpertStatistics(counters: counters)
   }
 
   public mutating func structure(_ structure: GraphStructure) {
     operators.structure(structure)
     models.structure(structure)
+    expertUse.structure(structure)
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
     operators.operatorSpan(span)
     steps.operatorSpan(span)
+    expertUse.operatorSpan(span)
   }
 
   public mutating func operatorCounters(
@@ -37,6 +43,7 @@ public struct RunStatistics: RunVisitor {
   ) {
     operators.operatorCounters(counters, barrier: barrier, of: span)
     steps.operatorCounters(counters, barrier: barrier, of: span)
+    expertUse.operatorCounters(counters, barrier: barrier, of: span)
   }
 
   public mutating func enqueueSpan(_ span: EnqueueSpan) {
@@ -57,6 +64,7 @@ public struct RunStatistics: RunVisitor {
     operators.graphRun(run)
     steps.graphRun(run)
     models.graphRun(run)
+    expertUse.graphRun(run)
     graphThreads = max(graphThreads, run.threadCount)
   }
 
@@ -65,6 +73,7 @@ public struct RunStatistics: RunVisitor {
   public mutating func experts(_ activation: ExpertActivation) {
     expertActivations += 1
     if !activation.isComplete { cutExpertActivations += 1 }
+    expertUse.experts(activation)
   }
 
   public mutating func lossGap(_ gap: LossGap) { lossGaps += 1 }
@@ -73,5 +82,6 @@ public struct RunStatistics: RunVisitor {
     operators.tokenStep(step)
     steps.tokenStep(step)
     models.tokenStep(step)
+    expertUse.tokenStep(step)
   }
 }

@@ -94,6 +94,10 @@ public struct Summary: Sendable {
   public var wallTime: Int64
   public var graphThreads: Int
   public var expertActivations: Int
+  /// How the experts of each model were used; empty without routing.
+  public var expertUses: [ExpertUse]
+  /// What is missing in it.
+  public var expertRemarks: [String]
   public var coverage: Coverage
   public var hasGraphs: Bool
   public var hasOperators: Bool
@@ -143,6 +147,8 @@ public struct Summary: Sendable {
     probeGaps = statistics.readings.probeGaps
     graphThreads = statistics.graphThreads
     expertActivations = statistics.expertActivations
+    expertUses = statistics.expertUse.uses
+    expertRemarks = statistics.expertUse.remarks
     hasGraphs = steps.contains { $0.graphCount > 0 }
     hasOperators = !operators.isEmpty || steps.contains { $0.operatorCount > 0 }
 

@@ -15,7 +15,9 @@ extension RunBuilder {
       let step = callers[caller].step
     else { return oddities.count(.expertsOutsideStep) }
     var layer: Int?
+    var place: (structure: UInt32, node: Int32) = (0, -1)
     if let structure = runs[slot].structure, let node = structure.find(record.ref)?.node {
+      place = (structure.number, node)
       // A layer's gate, up and down projections share their ids: one of them speaks for the layer.
       let routing = Int(structure.routings[Int(node)])
       if routing >= 0 {
@@ -30,6 +32,6 @@ extension RunBuilder {
       .experts(
         ExpertActivation(
           step: step.index, token: step.ubatchOffset + Int(row.token), layer: layer, experts: values,
-          isComplete: record.flags & UInt8(PI_EXPERTS_CUT) == 0)))
+          isComplete: record.flags & UInt8(PI_EXPERTS_CUT) == 0, structure: place.structure, node: place.node)))
   }
 }

@@ -185,13 +185,22 @@ public struct ExpertActivation: Sendable {
   public var experts: [Int32]
   /// False when the recorder cut the row.
   public var isComplete: Bool
+  /// The structure number and the index in its nodes of the MUL_MAT_ID that reads these experts; 0 and -1 where
+  /// unknown.
+  public var structure: UInt32
+  public var node: Int32
 
-  public init(step: Int, token: Int, layer: Int?, experts: [Int32], isComplete: Bool) {
+  public init(
+    step: Int, token: Int, layer: Int?, experts: [Int32], isComplete: Bool, structure: UInt32 = 0,
+    node: Int32 = -1
+  ) {
     self.step = step
     self.token = token
     self.layer = layer
     self.experts = experts
     self.isComplete = isComplete
+    self.structure = structure
+    self.node = node
   }
 }
 
