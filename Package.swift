@@ -37,8 +37,8 @@ let package = Package(
     .target(name: "GGML", dependencies: ["TraceModel"], path: "Sources/Engines/GGML"),
     .target(
       name: "TraceImport", dependencies: ["CTraceRecords", "TraceContainer", "TraceModel", "GGML"]),
-    .target(name: "OperatorGraph", dependencies: ["TraceModel"]),
     .target(name: "Statistics", dependencies: ["TraceModel"]),
+    .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
     .target(name: "ChromeTrace", dependencies: ["TraceModel"]),
     .executableTarget(
       name: "ProfAnalyze",

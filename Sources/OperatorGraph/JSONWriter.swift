@@ -53,15 +53,6 @@ extension OperatorGraph {
     if let duration = duration(of: index, in: durations) { out += ",\"duration_ns\":\(duration)" }
     out += "}"
   }
-
-  /// The sources of a vertex; of a fused operator those of all its members, without what
-  /// one member hands to the next.
-  private func sources(of vertex: Vertex) -> [UInt64?] {
-    guard vertex.members.count > 1 else { return vertex.node.sources }
-    let members = vertex.members.map { structure.nodes[$0] }
-    let own = Set(members.dropLast().map(\.address))
-    return members.flatMap(\.sources).filter { source in source.map { !own.contains($0) } ?? false }
-  }
 }
 
 extension Vertex.Kind {

@@ -121,6 +121,15 @@ public struct OperatorGraph: Sendable {
     return (order, vertices.indices.filter { waiting[$0] > 0 })
   }
 
+  /// The sources of a vertex; of a fused operator those of all its members, without what
+  /// one member hands to the next.
+  func sources(of vertex: Vertex) -> [UInt64?] {
+    guard vertex.members.count > 1 else { return vertex.node.sources }
+    let members = vertex.members.map { structure.nodes[$0] }
+    let own = Set(members.dropLast().map(\.address))
+    return members.flatMap(\.sources).filter { source in source.map { !own.contains($0) } ?? false }
+  }
+
   /// Nanoseconds of a vertex, given those of the structure's nodes; nil where none are given.
   public func duration(of vertex: Int, in durations: [Int: Int64]) -> Int64? {
     let known = vertices[vertex].members.compactMap { durations[$0] }
