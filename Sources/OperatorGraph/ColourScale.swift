@@ -1,55 +1,54 @@
 /// Values as colours from light to dark, from 0 to the largest value.
 ///
-/// Costs (times, counts) go up by the square root: a few matrix products would leave all others white. Rates go up evenly.
+/// Costs (times, counts) go up by a factor from colour to colour: one matrix product may take a thousand times as long as
+/// the operators around it. Rates go up evenly.
 struct ColourScale {
   let measure: GraphMeasure
   /// nil where no value is above 0.
   let maximum: Double?
+  let colours: [String]
+  /// The smallest value of each colour; empty where no value is above 0.
+  let bounds: [Double]
 
   init(_ measure: GraphMeasure, _ values: [Double?]) {
     self.measure = measure
-    let largest = values.reduce(0) { largest, value in
-      value.map { $0.isFinite ? max(largest, $0) : largest } ?? largest
+    let known = values.compactMap { $0 }.filter { $0.isFinite && $0 > 0 }
+    maximum = known.max()
+    colours = measure.isCost ? Self.heat : Self.blues
+    guard let smallest = known.min(), let largest = maximum else {
+      bounds = []
+      return
     }
-    maximum = largest > 0 ? largest : nil
+    let count = colours.count
+    if measure.isCost {
+      // The smallest value has the lightest colour, as far as eight steps reach.
+      var factor = 1.25
+      while factor < 2.5, largest / power(factor, count) > smallest { factor += 0.05 }
+      bounds = [0] + (1..<count).map { largest / power(factor, count - $0) }
+    } else {
+      bounds = (0..<count).map { largest * Double($0) / Double(count) }
+    }
   }
 
-  var colours: [String] {
-    switch measure {
-    case .time, .counter:
-      ["#fff8ec", "#fee8c8", "#fdd49e", "#fdbb84", "#fc8d59", "#ef6548", "#d7301f", "#b30000"]
-    // Large is good here, so nothing looks like an alarm.
-    case .bandwidth, .flops:
-      ["#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c"]
-    }
-  }
+  private static let heat = [
+    "#fff8ec", "#fee8c8", "#fdd49e", "#fdbb84", "#fc8d59", "#ef6548", "#d7301f", "#b30000",
+  ]
+  /// Large is good here, so nothing looks like an alarm.
+  private static let blues = [
+    "#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c",
+  ]
 
   func colour(_ value: Double) -> String { colours[step(value)] }
 
   /// True where black text would not be readable.
   func isDark(_ value: Double) -> Bool { step(value) >= 5 }
 
-  /// The smallest value of each colour.
-  var bounds: [Double] {
-    guard let maximum else { return [] }
-    let count = Double(colours.count)
-    return colours.indices.map { index in
-      let share = Double(index) / count
-      return maximum * (isRooted ? share * share : share)
-    }
-  }
-
   private func step(_ value: Double) -> Int {
-    guard let maximum, value.isFinite, value > 0 else { return 0 }
-    let share = min(value / maximum, 1)
-    let count = Double(colours.count)
-    return min(colours.count - 1, Int((isRooted ? share.squareRoot() : share) * count))
+    guard value.isFinite else { return 0 }
+    return bounds.lastIndex { $0 <= value } ?? 0
   }
+}
 
-  private var isRooted: Bool {
-    switch measure {
-    case .time, .counter: true
-    case .bandwidth, .flops: false
-    }
-  }
+private func power(_ base: Double, _ exponent: Int) -> Double {
+  (0..<exponent).reduce(1) { product, _ in product * base }
 }

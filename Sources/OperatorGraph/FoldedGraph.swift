@@ -54,6 +54,12 @@ public struct FoldedVertex: Sendable {
     return Int64(max(-0x1p62, min(time.rounded(), 0x1p62)))
   }
 
+  /// Layers in which it lies on the critical path.
+  public var criticalLayers: [Int] {
+    let critical = Set(criticalMembers)
+    return zip(members, layers).filter { critical.contains($0.0) }.map(\.1)
+  }
+
   /// The name, or what can stand for it.
   public var title: String {
     if !name.isEmpty { return name }

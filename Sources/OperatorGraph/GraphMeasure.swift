@@ -23,13 +23,21 @@ public enum GraphMeasure: Sendable, Hashable {
     }
   }
 
-  /// With its unit, for a legend.
+  /// True where a large value costs time, false where it is good.
+  var isCost: Bool {
+    switch self {
+    case .time, .counter: true
+    case .bandwidth, .flops: false
+    }
+  }
+
+  /// For a legend.
   public var title: String {
     switch self {
-    case .time: "time of a call on the main thread, without barrier waits"
-    case .bandwidth: "bandwidth: bytes by the work model / time"
-    case .flops: "floating-point operations by the work model / time"
-    case .counter(let column): "\(column.name), count of a call on all threads"
+    case .time: "time of a call"
+    case .bandwidth: "modelled bytes / time"
+    case .flops: "modelled FLOPs / time"
+    case .counter(let column): "\(column.name) of a call"
     }
   }
 

@@ -28,7 +28,7 @@ extension Node {
   }
 
   /// True for names that ggml gives to tensors without one, by their place in the graph.
-  private var isNumbered: Bool {
+  var isNumbered: Bool {
     if name.isEmpty { return true }
     // A view of one is `node_24 (view)`.
     let stem = name.utf8.prefix { $0 != UInt8(ascii: " ") }

@@ -130,10 +130,14 @@ public struct OperatorGraph: Sendable {
     return members.flatMap(\.sources).filter { source in source.map { !own.contains($0) } ?? false }
   }
 
-  /// Nanoseconds of a vertex, given those of the structure's nodes; nil where none are given.
-  public func duration(of vertex: Int, in durations: [Int: Int64]) -> Int64? {
-    let known = vertices[vertex].members.compactMap { durations[$0] }
-    return known.isEmpty ? nil : known.reduce(0) { $0.addingReportingOverflow($1).partialValue }
+  /// The place of each operator in the order of execution, from 1; nil of what is not executed.
+  public func executionOrder() -> [Int?] {
+    var count = 0
+    return vertices.map { vertex in
+      guard vertex.kind == .executed else { return nil }
+      count += 1
+      return count
+    }
   }
 }
 
