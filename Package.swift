@@ -38,13 +38,13 @@ let package = Package(
     .target(name: "GGML", dependencies: ["TraceModel"], path: "Sources/Engines/GGML"),
     .target(
       name: "TraceImport", dependencies: ["CTraceRecords", "TraceContainer", "TraceModel", "GGML"]),
-    .target(name: "OperatorGraph", dependencies: ["TraceModel"]),
     .target(name: "Statistics", dependencies: ["TraceModel"]),
     .target(
       name: "Timeline",
       dependencies: [
         "TraceModel", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
+    .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [

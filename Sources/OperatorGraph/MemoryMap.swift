@@ -49,8 +49,7 @@ struct MemoryMap {
   /// What a constant is, by what the graph does with it and else by its name.
   func kind(of constant: Node) -> ConstantKind {
     if let storage = storageOfConstant[constant.address], written.contains(storage) { return .cache }
-    let name = constant.name
-    return [".weight", ".bias", ".scale"].contains(where: name.hasSuffix) ? .weight : .input
+    return constant.isWeight ? .weight : .input
   }
 
   /// The memory of a tensor.
@@ -122,6 +121,9 @@ struct MemoryMap {
 }
 
 extension Node {
+  /// A parameter of the model, by its name.
+  var isWeight: Bool { [".weight", ".bias", ".scale"].contains(where: name.hasSuffix) }
+
   /// Where the tensor's elements lie, first to last byte, gaps between rows included; nil
   /// where it is not allocated, empty, or described by numbers that cannot be.
   fileprivate var bytes: Range<UInt64>? {

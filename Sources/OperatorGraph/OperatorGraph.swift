@@ -121,10 +121,23 @@ public struct OperatorGraph: Sendable {
     return (order, vertices.indices.filter { waiting[$0] > 0 })
   }
 
-  /// Nanoseconds of a vertex, given those of the structure's nodes; nil where none are given.
-  public func duration(of vertex: Int, in durations: [Int: Int64]) -> Int64? {
-    let known = vertices[vertex].members.compactMap { durations[$0] }
-    return known.isEmpty ? nil : known.reduce(0) { $0.addingReportingOverflow($1).partialValue }
+  /// The sources of a vertex; of a fused operator those of all its members, without what
+  /// one member hands to the next.
+  func sources(of vertex: Vertex) -> [UInt64?] {
+    guard vertex.members.count > 1 else { return vertex.node.sources }
+    let members = vertex.members.map { structure.nodes[$0] }
+    let own = Set(members.dropLast().map(\.address))
+    return members.flatMap(\.sources).filter { source in source.map { !own.contains($0) } ?? false }
+  }
+
+  /// The place of each operator in the order of execution, from 1; nil of what is not executed.
+  public func executionOrder() -> [Int?] {
+    var count = 0
+    return vertices.map { vertex in
+      guard vertex.kind == .executed else { return nil }
+      count += 1
+      return count
+    }
   }
 }
 

@@ -1,0 +1,184 @@
+import Statistics
+import TraceModel
+
+extension FoldedGraph {
+  /// The folded graph in Graphviz's language: one layer, what is outside of layers, and what differs between layers.
+  public func dot(_ options: DOTOptions = DOTOptions()) -> String {
+    var writer = FoldedDOTWriter(self, options)
+    return writer.text()
+  }
+}
+
+private struct FoldedDOTWriter {
+  let graph: FoldedGraph
+  let options: DOTOptions
+  private let total: Int64
+  private var style: DOTStyle
+  private var hasPartial = false
+
+  init(_ graph: FoldedGraph, _ options: DOTOptions) {
+    self.graph = graph
+    self.options = options
+    total = graph.vertices.reduce(0) { $0.addingClamped($1.timePerGraph ?? 0) }
+    let values = graph.vertices.map { options.measure.value($0.figures) }
+    let isMeasured = graph.vertices.contains { $0.figures != nil }
+    style = DOTStyle(scale: isMeasured ? ColourScale(options.measure, values) : nil)
+  }
+
+  mutating func text() -> String {
+    var outside = ""
+    var inside = ""
+    for (index, vertex) in graph.vertices.enumerated() where isDrawn(index) {
+      if vertex.layers.isEmpty {
+        outside += "  " + statement(index)
+      } else {
+        inside += "    " + statement(index)
+      }
+    }
+    var body = outside
+    body += "  subgraph cluster_layer {\n    label=\(dotQuoted(clusterLabel)); labeljust=l;"
+    body += " style=\"rounded,filled\"; color=\"#b8c0cc\"; fillcolor=\"#f5f7fa\"; fontsize=14;\n"
+    body += inside + "  }\n"
+    for edge in graph.edges where isDrawn(edge.from) && isDrawn(edge.to) {
+      body += "  n\(edge.from) -> n\(edge.to)\(attributes(of: edge));\n"
+    }
+    let top = graph.vertices.indices.first { graph.vertices[$0].kind == .executed }
+    return
+      "digraph layer {\n\(DOTStyle.graphAttributes)  fontsize=16; label=\(dotQuoted(heading, isLeft: true));\n"
+      + style.legend(leftOf: top.map { ["n\($0)"] } ?? []) + body + "}\n"
+  }
+
+  private func isDrawn(_ index: Int) -> Bool {
+    switch graph.vertices[index].kind {
+    case .constant: options.showsConstants
+    default: true
+    }
+  }
+
+  // MARK: - Vertices
+
+  private mutating func statement(_ index: Int) -> String {
+    let vertex = graph.vertices[index]
+    var attributes = ["label=\(dotQuoted(label(vertex)))"]
+    if vertex.kind == .executed {
+      attributes += style.attributes(
+        ofOperator: vertex.op, value: options.measure.value(vertex.figures),
+        isCritical: !vertex.criticalMembers.isEmpty)
+      if isPartial(vertex) { attributes.append("peripheries=2") }
+    } else {
+      attributes += style.attributes(of: vertex.kind)
+    }
+    if let figures = vertex.figures { attributes.append("tooltip=\(dotQuoted(figures.rateText))") }
+    return "n\(index) [\(attributes.joined(separator: ", "))];\n"
+  }
+
+  private func isPartial(_ vertex: FoldedVertex) -> Bool {
+    !vertex.layers.isEmpty && vertex.layers.count < graph.layers.count
+  }
+
+  private func label(_ vertex: FoldedVertex) -> String {
+    if vertex.kind == .missing { return "not recorded" }
+    let order = vertex.order.map { "\($0)  " } ?? ""
+    var lines = [order + oneLine(vertex.name.isEmpty ? vertex.op : vertex.name)]
+    if vertex.name.isEmpty, let weights = vertex.weights.first { lines.append(oneLine("of \(weights)")) }
+    let usual = vertex.variants[0]
+    let types = usual.weightTypes.filter { $0 != usual.result.type }.joined(separator: "+")
+    var facts = [
+      oneLine(types.isEmpty ? usual.result.type : "\(types)→\(usual.result.type)"),
+      shapeText(usual.result.shape),
+    ]
+    if !vertex.name.isEmpty, vertex.kind == .executed { facts.insert(oneLine(vertex.op), at: 0) }
+    lines.append(facts.joined(separator: "  "))
+    if vertex.kind == .executed {
+      if style.scale != nil { lines += measuredLines(vertex) }
+      lines += differenceLines(vertex)
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func measuredLines(_ vertex: FoldedVertex) -> [String] {
+    guard let figures = vertex.figures, let p50 = figures.times.quantile(0.5),
+      let p95 = figures.times.quantile(0.95)
+    else { return ["not recorded"] }
+    var times = "p50 \(formatDuration(p50))  p95 \(formatDuration(p95))"
+    if let time = vertex.timePerGraph, total > 0 {
+      times += "  \(formatShare(Double(time) / Double(total)))"
+    }
+    if options.measure == .time { return [times] }
+    return [options.measure.value(figures).map(options.measure.text) ?? "not recorded", times]
+  }
+
+  private func differenceLines(_ vertex: FoldedVertex) -> [String] {
+    var lines: [String] = []
+    if isPartial(vertex) { lines.append("only in \(layersText(vertex.layers))") }
+    for variant in vertex.variants.dropFirst().prefix(3) {
+      let types = variant.weightTypes.joined(separator: "+")
+      let form =
+        variant.weightTypes == vertex.variants[0].weightTypes
+        ? "\(variant.result.type) \(shapeText(variant.result.shape))" : types
+      let time = variant.figures?.times.quantile(0.5).map { ": p50 \(formatDuration($0))" } ?? ""
+      lines.append("\(oneLine(form)) in \(layersText(variant.layers))\(time)")
+    }
+    for outlier in vertex.outliers.prefix(3) {
+      lines.append("layer \(outlier.layer): \(formatDuration(outlier.time))")
+    }
+    if vertex.outliers.count > 3 { lines.append("\(vertex.outliers.count - 3) more layers stand out") }
+    return lines
+  }
+
+  // MARK: - Text around
+
+  private var clusterLabel: String {
+    let names = layersText(graph.layers)
+    var text =
+      graph.layers.count == 1
+      ? "\(names), the only one" : "one layer for \(graph.layers.count): \(names)"
+    let time = graph.vertices.reduce(Int64(0)) {
+      $1.layers.isEmpty ? $0 : $0.addingClamped($1.timePerGraph ?? 0)
+    }
+    if total > 0 {
+      text +=
+        " · together \(formatDuration(time)), \(formatShare(Double(time) / Double(total))) of the operators' time"
+    }
+    return text
+  }
+
+  private var heading: String {
+    var lines = [options.title].filter { !$0.isEmpty }
+    if let path = graph.criticalPath { lines.append(path.text(graphTime: graph.graphTime)) }
+    lines.append(
+      "numbers: order of execution · solid: data · hollow arrow: through views · dashed: written into shared memory"
+        + (graph.layers.count > 1 ? " · double border: not in all layers" : ""))
+    if graph.layers.count > 1 {
+      lines.append(
+        graph.differences.isEmpty ? "all layers are alike" : "what differs between layers:")
+    }
+    lines += graph.differences.prefix(8).map { "    \(clipped($0.text))" }
+    if graph.differences.count > 8 { lines.append("    \(graph.differences.count - 8) more") }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Names in a text of differences may be of any length.
+  private func clipped(_ text: String) -> String {
+    text.unicodeScalars.count > 160
+      ? String(String.UnicodeScalarView(text.unicodeScalars.prefix(160))) + "…" : text
+  }
+
+  // MARK: - Edges
+
+  private func attributes(of edge: FoldedEdge) -> String {
+    var more: [String] = []
+    let to = graph.vertices[edge.to]
+    let from = graph.vertices[edge.from]
+    if edge.distance != 0 {
+      let label = edge.distance == 1 ? "next layer" : "\(edge.distance) layers on"
+      more += ["constraint=false", "label=\(dotQuoted(label))"]
+    } else {
+      // An edge that only some of the layers have.
+      let all = to.layers.isEmpty ? from.layers : to.layers
+      if edge.layers.count < all.count { more.append("label=\(dotQuoted(layersText(edge.layers)))") }
+      if from.kind == .executed { more.append("weight=4") }
+    }
+    return DOTStyle.edgeAttributes(edge.kind, isCritical: edge.isCritical, more: more)
+  }
+}
