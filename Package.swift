@@ -40,10 +40,14 @@ let package = Package(
     .target(name: "OperatorGraph", dependencies: ["TraceModel"]),
     .target(name: "Statistics", dependencies: ["TraceModel"]),
     .target(name: "ChromeTrace", dependencies: ["TraceModel"]),
+    // Style and script become part of the executable: it runs anywhere, without files beside it.
+    .target(
+      name: "Report", dependencies: ["TraceModel", "Statistics"],
+      resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [
-        "TraceImport", "OperatorGraph", "Statistics", "ChromeTrace", "GGML",
+        "TraceImport", "OperatorGraph", "Statistics", "ChromeTrace", "Report", "GGML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -60,5 +64,6 @@ let package = Package(
     .testTarget(name: "OperatorGraphTests", dependencies: ["OperatorGraph"]),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(name: "ChromeTraceTests", dependencies: ["ChromeTrace"]),
+    .testTarget(name: "ReportTests", dependencies: ["Report", "Statistics", "TraceModel"]),
   ]
 )
