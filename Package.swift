@@ -45,10 +45,14 @@ let package = Package(
         "TraceModel", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
+    // Style and script become part of the executable: it runs anywhere, without files beside it.
+    .target(
+      name: "Report", dependencies: ["TraceModel", "Statistics"],
+      resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [
-        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "GGML", "CZlib",
+        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "GGML", "CZlib",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -67,5 +71,6 @@ let package = Package(
     .testTarget(
       name: "TimelineTests",
       dependencies: ["Timeline", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+    .testTarget(name: "ReportTests", dependencies: ["Report", "Statistics", "TraceModel"]),
   ]
 )
