@@ -1,7 +1,8 @@
 /// Values as colours from light to dark, from 0 to the largest value.
 ///
 /// Costs (times, counts) go up by a factor from colour to colour: one matrix product may take a thousand times as long as
-/// the operators around it. Rates go up evenly.
+/// the operators around it. Rates go up evenly. A few values far above the others share the darkest colour, so that one
+/// operator that lost its CPU does not leave all others white.
 struct ColourScale {
   let measure: GraphMeasure
   /// nil where no value is above 0.
@@ -12,21 +13,24 @@ struct ColourScale {
 
   init(_ measure: GraphMeasure, _ values: [Double?]) {
     self.measure = measure
-    let known = values.compactMap { $0 }.filter { $0.isFinite && $0 > 0 }
-    maximum = known.max()
+    let known = values.compactMap { $0 }.filter { $0.isFinite && $0 > 0 }.sorted()
+    maximum = known.last
     colours = measure.isCost ? Self.heat : Self.blues
-    guard let smallest = known.min(), let largest = maximum else {
+    guard let smallest = known.first, let largest = known.last else {
       bounds = []
       return
     }
     let count = colours.count
+    let usual = known[known.count * 95 / 100]
     if measure.isCost {
-      // The smallest value has the lightest colour, as far as eight steps reach.
+      let top = min(largest, usual * 50)
+      // The smallest value has the lightest colour, as far as the factor allows.
       var factor = 1.25
-      while factor < 2.5, largest / power(factor, count) > smallest { factor += 0.05 }
-      bounds = [0] + (1..<count).map { largest / power(factor, count - $0) }
+      while factor < 2.5, top / power(factor, count) > smallest { factor += 0.05 }
+      bounds = [0] + (1..<count).map { top / power(factor, count - $0) }
     } else {
-      bounds = (0..<count).map { largest * Double($0) / Double(count) }
+      let top = min(largest, usual * 2)
+      bounds = (0..<count).map { top * Double($0) / Double(count) }
     }
   }
 

@@ -38,7 +38,8 @@ private struct DOTWriter {
   private let total: Int64
   private let criticalPath: CriticalPath?
   private let isCritical: [Bool]
-  private let criticalEdges: Set<[Int]>
+  /// The vertex that follows on the critical path.
+  private let nextOnPath: [Int: Int]
   /// Types of the weights that vertices read, where they are not the vertex's own.
   private let weightTypes: [Int: String]
   private let columns: LayerColumns
@@ -61,7 +62,7 @@ private struct DOTWriter {
     var isCritical = Array(repeating: false, count: graph.vertices.count)
     for vertex in path { isCritical[vertex] = true }
     self.isCritical = isCritical
-    criticalEdges = Set(zip(path, path.dropFirst()).map { [$0, $1] })
+    nextOnPath = Dictionary(uniqueKeysWithValues: zip(path, path.dropFirst()))
     weightTypes = graph.edges.reduce(into: [:]) { types, edge in
       let source = graph.vertices[edge.from]
       guard source.kind == .constant(.weight), source.node.type != graph.vertices[edge.to].node.type else {
@@ -221,7 +222,7 @@ private struct DOTWriter {
       // of a layer must not lie beside the last of the layer before: boxes that share a row stand beside each other.
       let rows = options.showsConstants && layers[edge.from] != layers[edge.to] ? ["minlen=2"] : []
       let attributes = DOTStyle.edgeAttributes(
-        edge.kind, isCritical: criticalEdges.contains([edge.from, edge.to]), more: ["weight=4"] + rows)
+        edge.kind, isCritical: nextOnPath[edge.from] == edge.to, more: ["weight=4"] + rows)
       guard columns.separates(layers[edge.from], layers[edge.to]) else {
         out += "  n\(edge.from) -> n\(edge.to)\(attributes);\n"
         continue

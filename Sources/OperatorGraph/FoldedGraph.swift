@@ -31,6 +31,8 @@ public struct FoldedVertex: Sendable {
   public var name: String
   /// Names of the weights that it reads, likewise.
   public var weights: [String]
+  /// The first weight or, without any, the first named tensor that it reads; empty where there is none.
+  public var firstSource: String
   public var part: ModelPart
   /// From 1: in a layer the place in the order of execution of a layer, outside that of the whole graph. nil of what
   /// is not executed.
@@ -63,7 +65,7 @@ public struct FoldedVertex: Sendable {
   /// The name, or what can stand for it.
   public var title: String {
     if !name.isEmpty { return name }
-    return weights.first.map { "\(op) of \($0)" } ?? op
+    return firstSource.isEmpty ? op : "\(op) of \(firstSource)"
   }
 }
 

@@ -144,7 +144,8 @@ private struct LayerFolding {
     let variants = variants(of: members)
     return FoldedVertex(
       kind: first.kind, op: first.op, name: first.node.name(inLayer: layerOfVertex[members[0]]),
-      weights: weightNames(members[0]), part: first.node.part, order: nil,
+      weights: weightNames(members[0]), firstSource: firstSource(members[0]), part: first.node.part,
+      order: nil,
       layers: members.compactMap { layerOfVertex[$0] }, members: members, figures: merged(members),
       variants: variants.map(\.variant), outliers: variants.flatMap { outliers(among: $0.members) })
   }
@@ -221,6 +222,14 @@ private struct LayerFolding {
       guard let tensor = source.flatMap({ tensors.tensor(at: $0) }), tensor.isWeight else { return nil }
       return tensor.name(inLayer: layerOfVertex[vertex])
     }
+  }
+
+  private func firstSource(_ vertex: Int) -> String {
+    if let weight = weightNames(vertex).first { return weight }
+    let sources = graph.sources(of: graph.vertices[vertex]).compactMap { source in
+      source.flatMap { tensors.tensor(at: $0) }
+    }
+    return sources.lazy.map { $0.name(inLayer: $0.layer) }.first { !$0.isEmpty } ?? ""
   }
 
   // MARK: - Edges

@@ -156,8 +156,10 @@ private func name(_ graph: OperatorGraph, _ vertex: Int) -> String {
     #expect(graph.vertices.prefix(3).map(\.op) == ["ADD", "RMS_NORM+MUL", "MUL_MAT"])
     #expect(graph.vertices[1].members == [1, 2])
     #expect(edges(graph) == ["x data y", "y data z", "x data z"])
-    #expect(graph.duration(of: 1, in: [1: 5, 2: 7]) == 12)
-    #expect(graph.duration(of: 2, in: [1: 5]) == nil)
+    #expect(maker.structure.measured([1: 5]).figures(of: graph.vertices[1])?.time == 5)
+    // Members that ran apart in some steps.
+    #expect(maker.structure.measured([1: 5, 2: 7]).figures(of: graph.vertices[1])?.time == 12)
+    #expect(maker.structure.measured([1: 5]).figures(of: graph.vertices[2]) == nil)
   }
 
   @Test func impossibleFusionsAreReported() {

@@ -3,8 +3,8 @@
     make_models.py DIR [MODEL...]
 
 A model that is there already is left alone. They say nothing sensible; they exist because their graphs are
-those of real architectures (grouped-query attention, RoPE, SwiGLU, mixture of experts) and take milliseconds
-a token. One is not tiny, and made only when it is named: llama1b-f16, 2.5 GB in the shape of LLaMA-3.2-1B, for
+those of real architectures (grouped-query attention, RoPE, SwiGLU, mixture of experts, biases, extra norms) and
+take milliseconds a token. One is not tiny, and made only when it is named: llama1b-f16, 2.5 GB in the shape of LLaMA-3.2-1B, for
 benchmarks/overhead.
 """
 
@@ -24,6 +24,7 @@ FILE_TYPE = {
     GGMLQuantizationType.F16: LlamaFileType.MOSTLY_F16,
     GGMLQuantizationType.Q4_0: LlamaFileType.MOSTLY_Q4_0,
     GGMLQuantizationType.Q8_0: LlamaFileType.MOSTLY_Q8_0,
+    GGMLQuantizationType.Q4_K: LlamaFileType.MOSTLY_Q4_K_M,
 }
 
 
@@ -62,6 +63,12 @@ SHAPES = {
     "mixtral-q8_0": Shape(
         "llama", GGMLQuantizationType.Q8_0, layers=12, experts=32, experts_used=4, feed_forward=64
     ),
+    # Biases on queries, keys and values.
+    "qwen2-q8_0": Shape("qwen2", GGMLQuantizationType.Q8_0, layers=4),
+    # Norms behind attention and feed-forward, too; GEGLU, soft-capped scores and logits, two kinds of cache.
+    "gemma2-q8_0": Shape("gemma2", GGMLQuantizationType.Q8_0, layers=4, tied_output=True),
+    # Some layers have some weights in Q6_K, as llama.cpp mixes them. Rows of such types are multiples of 256.
+    "mixed-q4_k": Shape("llama", GGMLQuantizationType.Q4_K, layers=8, feed_forward=768),
     # The shape of LLaMA-3.2-1B.
     "llama1b-f16": Shape(
         "llama", GGMLQuantizationType.F16, layers=16, embedding=2048, heads=32, feed_forward=8192, kv_heads=8,
@@ -88,6 +95,37 @@ def vocabulary(size: int) -> tuple[list[bytes], list[float], list[int]]:
     types += [TokenType.NORMAL] * missing
     scores = [-float(rank) if kind == TokenType.NORMAL else 0.0 for rank, kind in enumerate(types)]
     return tokens, scores, [int(kind) for kind in types]
+
+
+def gets_more_bits(layer: int, layers: int) -> bool:
+    """Layers whose attn_v and ffn_down llama.cpp's Q4_K_M keeps in Q6_K: the first and last eighth, and every third."""
+    eighth = layers // 8
+    return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+
+
+def noise_blocks(random: np.random.Generator, shape: tuple[int, ...], scale: float, kind: GGMLQuantizationType) -> np.ndarray:
+    """Uniform noise of that standard deviation, directly in blocks of 256: `gguf` reads these types but cannot write them."""
+    blocks = (*shape[:-1], shape[-1] // 256)
+
+    def half(value: float) -> np.ndarray:
+        return np.broadcast_to(np.array([value], dtype="<f2").view(np.uint8), (*blocks, 2))
+
+    def fixed(value: int, count: int) -> np.ndarray:
+        return np.full((*blocks, count), value, dtype=np.uint8)
+
+    def quants_of(count: int) -> np.ndarray:
+        return random.integers(0, 256, (*blocks, count), dtype=np.uint8)
+
+    if kind == GGMLQuantizationType.Q4_K:
+        # d * 32 * q - dmin * 32 with q of 0 to 15: bytes of 0xA0 and 0 are sixteen times a 6-bit 32.
+        step = scale / 32 / 4.61
+        parts = [half(step), half(7.5 * step), fixed(0xA0, 8), fixed(0, 4), quants_of(128)]
+    elif kind == GGMLQuantizationType.Q6_K:
+        # d * 1 * (q - 32) with q of 0 to 63.
+        parts = [quants_of(128), quants_of(64), fixed(1, 16), half(scale / 18.5)]
+    else:
+        raise ValueError(f"no blocks of {kind.name}")
+    return np.concatenate(parts, axis=-1).reshape(*shape[:-1], -1)
 
 
 class ModelWriter:
@@ -119,6 +157,10 @@ class ModelWriter:
             w.add_expert_count(s.experts)
             w.add_expert_used_count(s.experts_used)
             w.add_expert_feed_forward_length(s.expert_feed_forward)
+        if s.architecture == "gemma2":
+            w.add_attn_logit_softcapping(50.0)
+            w.add_final_logit_softcapping(30.0)
+            w.add_sliding_window(256)
 
     def _tokenizer(self) -> None:
         tokens, scores, types = vocabulary(self.shape.vocabulary)
@@ -138,13 +180,24 @@ class ModelWriter:
     def ones(self, name: str, count: int) -> None:
         self.writer.add_tensor(name, np.ones(count, dtype=np.float32))
 
-    def random(self, name: str, *shape: int, scale: float | None = None, plain: bool = False) -> None:
+    def random(
+        self,
+        name: str,
+        *shape: int,
+        scale: float | None = None,
+        plain: bool = False,
+        kind: GGMLQuantizationType | None = None,
+    ) -> None:
+        kind = kind or self.shape.quantization
         random = np.random.default_rng([self.seed, *name.encode()])
+        if not plain and kind in (GGMLQuantizationType.Q4_K, GGMLQuantizationType.Q6_K):
+            blocks = noise_blocks(random, shape, scale or shape[-1] ** -0.5, kind)
+            self.writer.add_tensor(name, blocks, raw_dtype=kind)
+            return
         values = random.standard_normal(shape, dtype=np.float32) * np.float32(scale or shape[-1] ** -0.5)
         if plain:
             self.writer.add_tensor(name, values)
         else:
-            kind = self.shape.quantization
             self.writer.add_tensor(name, quants.quantize(values, kind), raw_dtype=kind)
 
     def write(self) -> None:
@@ -154,18 +207,26 @@ class ModelWriter:
         scale = 0.15 if s.tied_output else 1.0
         self.random("token_embd.weight", s.vocabulary, s.embedding, scale=scale)
         self.ones("output_norm.weight", s.embedding)
+        more_bits = GGMLQuantizationType.Q6_K if s.quantization == GGMLQuantizationType.Q4_K else None
         if not s.tied_output:
-            self.random("output.weight", s.vocabulary, s.embedding, scale=0.15)
+            self.random("output.weight", s.vocabulary, s.embedding, scale=0.15, kind=more_bits)
         for layer in range(s.layers):
             block = f"blk.{layer}."
+            kind = more_bits if gets_more_bits(layer, s.layers) else None
             self.ones(block + "attn_norm.weight", s.embedding)
             self.random(block + "attn_q.weight", query, s.embedding)
             self.random(block + "attn_k.weight", key_value, s.embedding)
-            self.random(block + "attn_v.weight", key_value, s.embedding)
+            self.random(block + "attn_v.weight", key_value, s.embedding, kind=kind)
             self.random(block + "attn_output.weight", s.embedding, query)
             if s.architecture == "qwen3moe":
                 self.ones(block + "attn_q_norm.weight", s.head_size)
                 self.ones(block + "attn_k_norm.weight", s.head_size)
+            if s.architecture == "qwen2":
+                for name, count in (("q", query), ("k", key_value), ("v", key_value)):
+                    self.random(block + f"attn_{name}.bias", count, scale=0.1, plain=True)
+            if s.architecture == "gemma2":
+                self.ones(block + "post_attention_norm.weight", s.embedding)
+                self.ones(block + "post_ffw_norm.weight", s.embedding)
             self.ones(block + "ffn_norm.weight", s.embedding)
             if s.experts:
                 f = s.expert_feed_forward
@@ -176,7 +237,7 @@ class ModelWriter:
             else:
                 self.random(block + "ffn_gate.weight", s.feed_forward, s.embedding)
                 self.random(block + "ffn_up.weight", s.feed_forward, s.embedding)
-                self.random(block + "ffn_down.weight", s.embedding, s.feed_forward)
+                self.random(block + "ffn_down.weight", s.embedding, s.feed_forward, kind=kind)
         self.writer.write_header_to_file()
         self.writer.write_kv_data_to_file()
         self.writer.write_tensors_to_file()
