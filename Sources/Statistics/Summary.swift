@@ -26,6 +26,8 @@ public struct RecordingFacts: Sendable {
   public var silentSites: [String] = []
   /// What the CPUs of a kind are called, by CPU number, and thermal zones by index.
   public var clusters: [Int: String] = [:]
+  /// Speed of the CPUs relative to each other, by CPU number; nothing where the machine does not tell.
+  public var capacities: [Int: Int] = [:]
   public var thermalZones: [Int: String] = [:]
 
   public init() {}
