@@ -43,14 +43,9 @@ struct ExplanationText {
 
   /// The largest causes in a few words.
   static func verdict(_ explanation: Explanation) -> String {
-    guard let excess = explanation.excess, let surprise = explanation.surprise else {
-      return "nothing to compare with"
-    }
-    // Early in a context a slow step may still be faster than a usual one.
-    let most = max(excess, surprise)
-    let causes = explanation.parts.filter { ($0.time ?? 0) > most / 5 }
-      .sorted { ($0.time ?? 0) > ($1.time ?? 0) }.prefix(2)
-    guard most > 0, !causes.isEmpty else { return "not slower than expected" }
+    guard explanation.excess != nil else { return "nothing to compare with" }
+    let causes = explanation.mainCauses.prefix(2)
+    guard !causes.isEmpty else { return "not slower than expected" }
     return causes.map { cause in
       let first = cause.details.first.map { " (\(TextPage.name($0.name)))" } ?? ""
       return name(cause.cause) + first
@@ -63,7 +58,7 @@ struct ExplanationText {
     case .barrier: "barrier waits"
     case .preemption: "preemption"
     case .migration: "migration"
-    case .blocked: "waiting (disk or lock)"
+    case .blocked: "asleep in operators"
     case .pageFaults: "page faults"
     case .expertMisses: "expert misses"
     case .frequency: "clock frequency"

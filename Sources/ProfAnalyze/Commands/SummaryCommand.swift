@@ -15,7 +15,7 @@ struct SummaryCommand: ParsableCommand {
 
   func run() throws {
     let trace = try input.open()
-    var run = RunStatistics(workModel: OpenTrace.workModel)
+    var run = RunStatistics(workModel: OpenTrace.workModel, counters: trace.counters)
     let statistics = try trace.read(into: &run)
     let summary = Summary(run, facts: RecordingFacts(trace, statistics))
     let output = Output.standard()

@@ -5,7 +5,7 @@ extension Explainer {
   func missing(_ step: StepAccount) -> [String] {
     var lines: [String] = []
     if !accounts.hasScheduler {
-      lines.append("preemption, migration, waits for a disk: not recorded: record with --sched")
+      lines.append("preemption, migration, sleep in operators: not recorded: record with --sched")
     }
     if !accounts.hasFaultCounters {
       lines.append("page faults: not recorded: record with --pmc page-faults,major-faults")

@@ -20,7 +20,9 @@ public enum Cause: String, Sendable, CaseIterable {
 /// add up to it exactly. Each part claims what the recording shows and no more:
 ///
 /// - `kv_growth`: what is expected here less what is expected at the typical place;
-/// - `preemption`, `migration`, `blocked`: time taken from the thread, or from one that it had to wait for;
+/// - `preemption`, `migration`: time in which the thread had no CPU, or longer waits for one that had none; and what
+///   operators took longer than expected while another thread of the graph had no CPU, up to that time;
+/// - `blocked`: time in which the thread slept in operators: for a disk, a lock, or other threads in the middle of one;
 /// - `page_faults`: waits for pages, and what operators with page faults took longer than expected; those of operators
 ///   that read experts are `expert_misses`;
 /// - `frequency`, and for a slower kind of CPU `migration`: what operators that took longer than expected would have

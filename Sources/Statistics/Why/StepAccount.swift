@@ -19,9 +19,9 @@ public enum TimeUse: Int, Sendable, CaseIterable {
   case peerPreemption
   /// Likewise, while the kernel moved a thread to another CPU.
   case migration, samplingMigration, outsideMigration, peerMigration
-  /// In an operator, waiting for a disk or a lock, itself or (in barriers) another thread.
+  /// Asleep in an operator: for a disk, a lock, or (where barriers sleep) for other threads in the middle of it.
   case blocked
-  /// Likewise, in an operator that had page faults.
+  /// Likewise, in an operator that had page faults, itself or (in barriers) another thread.
   case blockedInFault
   /// In barriers, for a thread that came last and whose operator had had page faults.
   case peerFault
@@ -38,6 +38,20 @@ public enum TimeUse: Int, Sendable, CaseIterable {
   /// Counts for a token only when another one follows: until then the caller may wait for anything.
   var isOutside: Bool {
     self == .outside || self == .outsidePreemption || self == .outsideMigration
+  }
+
+  var isPreemption: Bool {
+    switch self {
+    case .preemption, .samplingPreemption, .outsidePreemption, .peerPreemption: true
+    default: false
+    }
+  }
+
+  var isMigration: Bool {
+    switch self {
+    case .migration, .samplingMigration, .outsideMigration, .peerMigration: true
+    default: false
+    }
   }
 
   /// Taken from the thread: an undisturbed step has nothing of it.
@@ -66,6 +80,7 @@ public struct StepAccount: Sendable {
   var times: Range<Int>
   var culprits: Range<Int>
   var faulted: Range<Int>
+  var peers: Range<Int>
 }
 
 /// What somebody took from a token.
@@ -76,6 +91,18 @@ struct CulpritTime: Sendable, Equatable {
   var count: Int32
   /// Nanoseconds.
   var time: Int64
+}
+
+/// Time in which the main thread computed operators of a kind while another thread of the graph had no CPU. What that
+/// one did not do the main thread did, or waited for in the middle of the operator; how much is known when it is known
+/// how long such operators take.
+struct PeerOffCPU: Sendable {
+  var kind: UInt16
+  /// Number in `OffCPU.culprits`.
+  var culprit: UInt16
+  var count: Int32 = 0
+  /// Nanoseconds.
+  var time: Int64 = 0
 }
 
 /// Operators of a kind that had page faults, in one step.
@@ -95,6 +122,7 @@ struct OpenAccount {
   var times = [Int64](repeating: 0, count: TimeUse.allCases.count)
   var culprits: [CulpritTime] = []
   var faulted: [FaultedOperators] = []
+  var peers: [PeerOffCPU] = []
   /// Operators, or the time around them in a graph, were recorded: the graph is no block of one.
   var hasInside = false
   var cells: Int32 = -1
@@ -108,6 +136,7 @@ struct OpenAccount {
   var lastBlocked: Int64 = 0
 
   private static let culpritLimit = 24
+  private static let peerLimit = 64
 
   init(step: Int) { self.step = step }
 
@@ -147,6 +176,18 @@ struct OpenAccount {
     faulted[place].waited &+= lastBlocked
     self[.blocked] &-= lastBlocked
     self[.blockedInFault] &+= lastBlocked
+  }
+
+  /// More of them than are kept are left to the operators.
+  mutating func addPeer(_ time: Int64, kind: UInt16, culprit: UInt16) {
+    var place = peers.firstIndex { $0.kind == kind && $0.culprit == culprit }
+    if place == nil, peers.count < Self.peerLimit {
+      peers.append(PeerOffCPU(kind: kind, culprit: culprit))
+      place = peers.count - 1
+    }
+    guard let place else { return }
+    peers[place].count &+= 1
+    peers[place].time &+= time
   }
 
   /// The main thread waited for one whose operator had page faults.

@@ -8,8 +8,7 @@ extension StepAccounts {
   ///
   /// - what it had no CPU for after the release: that is its own preemption;
   /// - what another thread came too late for want of a CPU. Without the time that it had none since the release
-  ///   before (and did not wait for a disk or a lock in its operator), each thread would have arrived earlier by
-  ///   that. The wait was longer by the distance from the last of those arrivals, or the main thread's own, to the
+  ///   before (and did not sleep in an operator with page faults), each thread would have arrived earlier by that. The wait was longer by the distance from the last of those arrivals, or the main thread's own, to the
   ///   release. It goes to whoever had the CPU of the thread that came last, from its last such stretch backwards;
   /// - of the rest, what a thread whose operator had page faults came behind everybody else.
   mutating func settle(graph: Int32, isOver: Bool) {
@@ -31,7 +30,7 @@ extension StepAccounts {
     var late: Int64 = 0
     let step = main.step >= 0 ? openIndex(Int(main.step)) : -1
     if offCPU.isRecorded {
-      late = min(lateness(meeting, in: graph, since: begin), wait)
+      late = min(lateness(meeting, in: graph, since: begin, step), wait)
       if step >= 0 {
         blame(last, for: late, since: begin, kind: main.kind, into: step)
         wait &-= late
@@ -51,26 +50,38 @@ extension StepAccounts {
   }
 
   /// By how much the threads were released later than if all of them had had a CPU, nanoseconds.
-  private mutating func lateness(_ meeting: Meeting, in graph: Int, since begin: UInt64) -> Int64 {
-    var earliest = meetings.graphs[graph].arrivals[meeting.main].end
+  private mutating func lateness(_ meeting: Meeting, in graph: Int, since begin: UInt64, _ step: Int) -> Int64 {
+    let main = meetings.graphs[graph].arrivals[meeting.main]
+    var earliest = main.end
     var isOversubscribed = false
+    var longest: (time: UInt64, culprit: UInt16) = (0, 0)
     for place in 0..<meeting.count {
       let arrival = meetings.graphs[graph].arrivals[place]
       offCPU.find(arrival.thread, from: begin, to: meeting.release)
       var taken: UInt64 = 0
       for (stretch, _) in offCPU.found {
         if stretch.isRunnable, stretch.end > meeting.firstEnd { isOversubscribed = true }
-        // Waiting in the barrier is no lateness.
-        guard stretch.isRunnable || stretch.start >= arrival.start else { continue }
-        let (from, to) = (max(stretch.start, begin), min(stretch.end, arrival.end))
-        if from < to { taken &+= to &- from }
+        guard stretch.countsAsLate(in: arrival) else { continue }
+        taken &+= Self.overlap(stretch, begin, arrival.end)
+        guard place != meeting.main, stretch.isRunnable else { continue }
+        let meanwhile = Self.overlap(stretch, main.start, main.end)
+        if meanwhile > longest.time { longest = (meanwhile, stretch.culprit) }
       }
       // It cannot have begun before the release.
-      if place != meeting.main { earliest = max(earliest, arrival.end &- min(taken, arrival.end &- min(begin, arrival.end))) }
+      let worked = arrival.end > begin ? arrival.end &- begin : 0
+      if place != meeting.main { earliest = max(earliest, arrival.end &- min(taken, worked)) }
       offCPU.forget(arrival.thread, upTo: min(begin, meeting.release))
     }
     if isOversubscribed { threads.addOversubscribed(meeting) }
+    if longest.time > 0, step >= 0 {
+      open[step].addPeer(Int64(clamping: longest.time), kind: main.kind, culprit: longest.culprit)
+    }
     return meeting.release > earliest ? Int64(clamping: meeting.release &- earliest) : 0
+  }
+
+  private static func overlap(_ stretch: OffCPU.Stretch, _ start: UInt64, _ end: UInt64) -> UInt64 {
+    let (from, to) = (max(stretch.start, start), min(stretch.end, end))
+    return from < to ? to &- from : 0
   }
 
   private mutating func blame(
@@ -79,21 +90,27 @@ extension StepAccounts {
     guard late > 0 else { return }
     offCPU.find(last.thread, from: begin, to: last.end)
     var rest = late
-    for (stretch, overlap) in offCPU.found where stretch.isRunnable || stretch.start >= last.start {
+    for (stretch, overlap) in offCPU.found where stretch.countsAsLate(in: last) {
       let time = min(overlap, rest)
       guard time > 0 else { break }
       rest &-= time
       if stretch.isRunnable {
         open[step].add(
           time, culprit: stretch.culprit, use: stretch.isMigration ? .peerMigration : .peerPreemption)
-      } else if last.hadFaults {
-        open[step].addPeerFault(time, kind: kind, use: .blockedInFault)
       } else {
-        open[step][.blocked] &+= time
+        open[step].addPeerFault(time, kind: kind, use: .blockedInFault)
       }
     }
     // Nothing is left: the last thread alone lost at least as much.
     open[step][.barrier] &+= rest
+  }
+}
+
+extension OffCPU.Stretch {
+  /// Whether a thread came later because of it. One that slept may have slept for the others, in the middle of the
+  /// operator or at the barrier; with page faults it slept for a page.
+  fileprivate func countsAsLate(in arrival: Arrival) -> Bool {
+    isRunnable || arrival.hadFaults && start >= arrival.start
   }
 }
 

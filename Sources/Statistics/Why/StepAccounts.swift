@@ -25,6 +25,7 @@ public struct StepAccounts: RunVisitor {
   var values: [Int64] = []
   var culpritTimes: [CulpritTime] = []
   var faulted: [FaultedOperators] = []
+  var peers: [PeerOffCPU] = []
   private var cellsOfStructure: [UInt32: Int32] = [:]
   private var seenExperts = SeenExperts()
   let faultCounters: FaultCounters
@@ -163,10 +164,11 @@ public struct StepAccounts: RunVisitor {
       omittedSteps &+= 1
       return
     }
-    let (time, culprit, fault) = (values.count, culpritTimes.count, faulted.count)
+    let (time, culprit, fault, peer) = (values.count, culpritTimes.count, faulted.count, peers.count)
     values += account.times
     culpritTimes += account.culprits
     faulted += account.faulted
+    peers += account.peers
     let counters = step.counters ?? CounterDelta()
     steps.append(
       StepAccount(
@@ -178,7 +180,8 @@ public struct StepAccounts: RunVisitor {
         firstExpertUses: account.expertUses > 0 ? account.firstExpertUses : nil,
         faults: FaultCounters.sum(faultCounters.faults(counters), account.peerFaults),
         majorFaults: FaultCounters.sum(faultCounters.major(counters), account.peerMajorFaults),
-        times: time..<values.count, culprits: culprit..<culpritTimes.count, faulted: fault..<faulted.count))
+        times: time..<values.count, culprits: culprit..<culpritTimes.count, faulted: fault..<faulted.count,
+        peers: peer..<peers.count))
   }
 
   mutating func openIndex(_ step: Int) -> Int {
@@ -212,23 +215,6 @@ public struct StepAccounts: RunVisitor {
     }
     return sum
   }
-}
-
-extension StepAccounts {
-  /// Who it was, for people.
-  ///
-  /// - Parameter target: processes of the target.
-  func name(ofCulprit number: UInt16, target: Set<UInt32>) -> String {
-    switch offCPU.culprits[Int(number)] {
-    case .task(let name, let process):
-      process.map(target.contains) == true ? Self.targetName : name.isEmpty ? "a task without a name" : name
-    case .targetThread: Self.targetName
-    case .unknown: "woken, and no CPU was free"
-    case .others: "(others)"
-    }
-  }
-
-  private static let targetName = "the target's own threads"
 }
 
 extension TimeUse {
