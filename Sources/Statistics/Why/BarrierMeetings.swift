@@ -95,6 +95,11 @@ struct BarrierMeetings {
 
   func index(ofGraph graph: Int32) -> Int? { graphs.lastIndex { $0.graph == graph } }
 
+  /// A graph with operators of a step that are not whole; nil when there is none.
+  func graph(ofStep step: Int) -> Int32? {
+    graphs.first { graph in graph.arrivals.contains { Int($0.step) == step } }?.graph
+  }
+
   mutating func end(_ index: Int) {
     graphs.remove(at: index)
     last = 0

@@ -150,6 +150,8 @@ public struct StepAccounts: RunVisitor {
   }
 
   public mutating func tokenStep(_ step: TokenStep) {
+    // Whatever of it is open, its graph's end was lost.
+    while let graph = meetings.graph(ofStep: step.index) { settle(graph: graph, isOver: true) }
     let place = openIndex(step.index)
     var account = open[place]
     open.remove(at: place)
