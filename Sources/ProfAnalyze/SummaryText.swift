@@ -11,17 +11,21 @@ struct SummaryText {
     recording()
     model()
     speed()
+    acrossTokens()
     timeByPhase()
     operators()
     parts()
     threads()
     experts()
+    balance()
     backends()
     devices()
     speculation()
     scheduler()
+    interference()
     counters()
     readings()
+    slowest()
     vouching()
     findings()
   }
@@ -99,18 +103,21 @@ struct SummaryText {
       page.fact("decode", "\(rateText(rate))   \(formatCount(speed.decodeTokens, "token"))")
       page.fact(
         "  a step",
-        "p50 \(duration(speed.decodeStep.quantile(0.5))), p95 \(duration(speed.decodeStep.quantile(0.95)))")
+        quantiles(speed.decodeStep))
     }
     if let rate = speed.generatedTokensPerSecond {
       page.fact(
         "  a step with sampling",
-        "p50 \(duration(speed.timePerOutputToken.quantile(0.5))), "
-          + "p95 \(duration(speed.timePerOutputToken.quantile(0.95)))   (\(formatDecimal(rate, digits: 1)) steps/s)"
-      )
+        quantiles(speed.timePerOutputToken) + "   (\(formatDecimal(rate, digits: 1)) steps/s)")
     }
     if speed.prefillTokensPerSecond == nil && speed.decodeTokensPerSecond == nil {
       page.line("  no whole prefill or decode step with a known number of tokens")
     }
+  }
+
+  private func quantiles(_ sketch: QuantileSketch) -> String {
+    [(0.5, "p50"), (0.95, "p95"), (0.99, "p99")]
+      .map { "\($0.1) \(duration(sketch.quantile($0.0)))" }.joined(separator: ", ")
   }
 
   private mutating func timeByPhase() {
@@ -252,6 +259,8 @@ struct SummaryText {
     for finding in summary.findings {
       page.line("  * \(finding.name): \(finding.evidence)")
       page.line("    \(finding.advice)")
+      let effect = effect(finding)
+      if !effect.isEmpty { page.line("    To be won: \(effect).") }
     }
   }
 

@@ -17,6 +17,8 @@ public struct RunStatistics: RunVisitor {
   public private(set) var speculation = SpeculationStatistics()
   public private(set) var readings = ReadingStatistics()
   public private(set) var expertUse: ExpertStatistics
+  public private(set) var accounts: StepAccounts
+  public private(set) var fallback = BackendFallback()
 
   /// - Parameters:
   ///   - workModel: see `OperatorStatistics`.
@@ -24,18 +26,22 @@ public struct RunStatistics: RunVisitor {
   public init(workModel: WorkModel? = nil, counters: [CounterColumn] = []) {
     operators = OperatorStatistics(workModel: workModel)
     expertUse = ExpertStatistics(counters: counters)
+    accounts = StepAccounts(counters: counters)
   }
 
   public mutating func structure(_ structure: GraphStructure) {
     operators.structure(structure)
     models.structure(structure)
     expertUse.structure(structure)
+    accounts.structure(structure)
+    fallback.structure(structure)
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
     operators.operatorSpan(span)
     steps.operatorSpan(span)
     expertUse.operatorSpan(span)
+    accounts.operatorSpan(span)
   }
 
   public mutating func operatorCounters(
@@ -44,6 +50,7 @@ public struct RunStatistics: RunVisitor {
     operators.operatorCounters(counters, barrier: barrier, of: span)
     steps.operatorCounters(counters, barrier: barrier, of: span)
     expertUse.operatorCounters(counters, barrier: barrier, of: span)
+    accounts.operatorCounters(counters, barrier: barrier, of: span)
   }
 
   public mutating func enqueueSpan(_ span: EnqueueSpan) {
@@ -51,11 +58,17 @@ public struct RunStatistics: RunVisitor {
     backends.enqueueSpan(span)
   }
 
-  public mutating func threadSlice(_ slice: ThreadSlice) { scheduler.threadSlice(slice) }
+  public mutating func threadSlice(_ slice: ThreadSlice) {
+    scheduler.threadSlice(slice)
+    accounts.threadSlice(slice)
+  }
 
   public mutating func speculativeRound(_ round: SpeculativeRound) { speculation.speculativeRound(round) }
 
-  public mutating func reading(_ reading: Reading) { readings.reading(reading) }
+  public mutating func reading(_ reading: Reading) {
+    readings.reading(reading)
+    accounts.reading(reading)
+  }
 
   public mutating func probeGap(_ gap: ProbeGap) { readings.probeGap(gap) }
 
@@ -65,23 +78,34 @@ public struct RunStatistics: RunVisitor {
     steps.graphRun(run)
     models.graphRun(run)
     expertUse.graphRun(run)
+    accounts.graphRun(run)
+    fallback.graphRun(run)
     graphThreads = max(graphThreads, run.threadCount)
   }
 
-  public mutating func gap(_ gap: GapSpan) { steps.gap(gap) }
+  public mutating func gap(_ gap: GapSpan) {
+    steps.gap(gap)
+    accounts.gap(gap)
+  }
 
   public mutating func experts(_ activation: ExpertActivation) {
     expertActivations += 1
     if !activation.isComplete { cutExpertActivations += 1 }
     expertUse.experts(activation)
+    accounts.experts(activation)
   }
 
-  public mutating func lossGap(_ gap: LossGap) { lossGaps += 1 }
+  public mutating func lossGap(_ gap: LossGap) {
+    lossGaps += 1
+    accounts.lossGap(gap)
+  }
 
   public mutating func tokenStep(_ step: TokenStep) {
     operators.tokenStep(step)
     steps.tokenStep(step)
     models.tokenStep(step)
     expertUse.tokenStep(step)
+    accounts.tokenStep(step)
+    fallback.tokenStep(step)
   }
 }

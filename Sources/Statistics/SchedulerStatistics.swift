@@ -7,18 +7,54 @@ public struct ScheduledTime: Sendable, Equatable {
   public var blocked: Int64 = 0
   /// How often it went on on another CPU.
   public var migrations = 0
+  /// The parts that began in an operator, and at a barrier.
+  public var runnableInOperators: Int64 = 0
+  public var blockedInOperators: Int64 = 0
+  public var runnableInBarriers: Int64 = 0
+  /// How often another task took its CPU.
+  public var preemptions = 0
+  /// From which CPU to which it went, and how often.
+  public private(set) var moves: [CPUMove: Int] = [:]
+  private var lastCPU: Int?
+
+  /// A hostile trace may name any CPUs.
+  private static let moveLimit = 4096
 
   public init() {}
+
+  /// Moves between CPUs of different kinds.
+  ///
+  /// - Parameter clusters: what the CPUs of a kind are called, by CPU number.
+  public func migrationsBetween(_ clusters: [Int: String]) -> Int {
+    moves.reduce(0) { clusters[$1.key.from] == clusters[$1.key.to] ? $0 : $0 &+ $1.value }
+  }
 
   mutating func add(_ slice: ThreadSlice) {
     let duration = max(slice.range.duration, 0)
     switch slice.activity {
-    case .running: running &+= duration
-    case .runnable: runnable &+= duration
-    case .blocked: blocked &+= duration
+    case .running:
+      running &+= duration
+      if slice.isMigration, let from = lastCPU, let to = slice.cpu, moves.count < Self.moveLimit {
+        moves[CPUMove(from: from, to: to), default: 0] &+= 1
+      }
+      lastCPU = slice.cpu
+    case .runnable:
+      runnable &+= duration
+      if slice.inside == .operator { runnableInOperators &+= duration }
+      if slice.inside == .barrier { runnableInBarriers &+= duration }
+      if slice.preemptor != nil { preemptions &+= 1 }
+    case .blocked:
+      blocked &+= duration
+      if slice.inside == .operator { blockedInOperators &+= duration }
     }
     if slice.isMigration { migrations &+= 1 }
   }
+}
+
+/// A thread's way from one CPU to another.
+public struct CPUMove: Sendable, Hashable {
+  public var from: Int
+  public var to: Int
 }
 
 /// Sums what the scheduler did with the target's threads. Empty where its events were not recorded.

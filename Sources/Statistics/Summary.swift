@@ -26,6 +26,8 @@ public struct RecordingFacts: Sendable {
   public var silentSites: [String] = []
   /// What the CPUs of a kind are called, by CPU number, and thermal zones by index.
   public var clusters: [Int: String] = [:]
+  /// Speed of the CPUs relative to each other, by CPU number; nothing where the machine does not tell.
+  public var capacities: [Int: Int] = [:]
   public var thermalZones: [Int: String] = [:]
 
   public init() {}
@@ -80,6 +82,10 @@ public struct Summary: Sendable {
     public var cutExpertActivations = 0
   }
 
+  /// Of the slowest steps, and what they took longer at least, relative to what was expected.
+  private static let shownSlowest = 3
+  private static let leastSurprise = 0.1
+
   /// Steps counted in operators, parts, threads and wall time: all but warm-up.
   public static let phases = Set(Phase.allCases).subtracting([.warmup])
 
@@ -111,6 +117,20 @@ public struct Summary: Sendable {
   public var temperatures: [SeriesSummary]
   /// Intervals without operator probes.
   public var probeGaps: [ProbeGap]
+  public var generation = Generation()
+  /// How token steps grow with the context; empty where that cannot be told.
+  public var drifts: [ContextDrift]
+  /// Token steps that took most longer than expected, the worst first.
+  public var slowest: [Explanation]
+  /// Who took CPUs from the target; nil without the scheduler's events.
+  public var interference: Interference?
+  /// What page faults cost; nil where they were not counted.
+  public var faultCosts: FaultCosts?
+  /// How evenly threads share operators, by type.
+  public var imbalances: [ThreadMeetings.Imbalance]
+  public var meetings: ThreadMeetings
+  public var fallback: BackendFallback
+  /// Largest effect first.
   public var findings: [Finding] = []
 
   public init(_ statistics: RunStatistics, facts: RecordingFacts) {
@@ -136,7 +156,7 @@ public struct Summary: Sendable {
     threads =
       ThreadTable(
         statistics.operators, phases: Self.phases, names: facts.threadNames,
-        scheduler: statistics.scheduler
+        scheduler: statistics.scheduler, meetings: statistics.accounts.threads, clusters: facts.clusters
       ).rows
     scheduler = statistics.scheduler
     backends = statistics.backends
@@ -151,6 +171,16 @@ public struct Summary: Sendable {
     expertRemarks = statistics.expertUse.remarks
     hasGraphs = steps.contains { $0.graphCount > 0 }
     hasOperators = !operators.isEmpty || steps.contains { $0.operatorCount > 0 }
+
+    let explainer = Explainer(statistics.accounts, facts: facts)
+    generation = explainer.generation
+    drifts = explainer.drifts
+    slowest = explainer.slowest(Self.shownSlowest, least: Self.leastSurprise)
+    interference = explainer.interference
+    faultCosts = explainer.faultCosts
+    imbalances = explainer.imbalances
+    meetings = statistics.accounts.threads
+    fallback = statistics.fallback
 
     coverage = Coverage()
     coverage.lossGaps = statistics.lossGaps

@@ -21,24 +21,26 @@ extension RunBuilder {
 
   mutating func switchOut(_ record: RecordView, _ thread: Int, _ now: UInt64) {
     guard var out = record.read(pi_switch_out.self) else { return oddities.count(.shortRecord) }
+    var next: Preemptor?
+    // The idle task takes no core from anybody.
+    if record.ref != 0 {
+      let name = withUnsafeBytes(of: &out.next_comm) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      next = Preemptor(
+        thread: ThreadID(record.ref), process: out.next_tgid == PI_UNKNOWN_COUNT ? nil : out.next_tgid,
+        name: name)
+    }
     switch scheduling[thread].activity {
-    case .running: endSlice(thread, now)
+    case .running: endSlice(thread, now, successor: next)
     case .unknown: break
     case .runnable, .blocked, .ended: oddities.count(.missingSwitch)
     }
     scheduling[thread].cpu = Int32(record.cpu)
     switch pi_thread_state(rawValue: UInt32(record.flags)) {
     case PI_THREAD_RUNNABLE:
-      let name = withUnsafeBytes(of: &out.next_comm) {
-        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
       begin(.runnable, thread, now, cpu: nil)
-      // The idle task takes no core from anybody.
-      if record.ref != 0 {
-        scheduling[thread].preemptor = Preemptor(
-          thread: ThreadID(record.ref), process: out.next_tgid == PI_UNKNOWN_COUNT ? nil : out.next_tgid,
-          name: name)
-      }
+      scheduling[thread].preemptor = next
     case PI_THREAD_SLEEPING, PI_THREAD_WAITING, PI_THREAD_STOPPED: begin(.blocked, thread, now, cpu: nil)
     case PI_THREAD_ENDED: begin(.ended, thread, now, cpu: nil)
     default: begin(.unknown, thread, now, cpu: nil)
@@ -47,7 +49,7 @@ extension RunBuilder {
 
   mutating func switchIn(_ record: RecordView, _ thread: Int, _ now: UInt64) {
     switch scheduling[thread].activity {
-    case .runnable, .blocked: endSlice(thread, now)
+    case .runnable, .blocked: endSlice(thread, now, nextCPU: record.cpu)
     case .unknown: break
     case .running, .ended: oddities.count(.missingSwitch)
     }
@@ -89,7 +91,9 @@ extension RunBuilder {
     }
   }
 
-  private mutating func endSlice(_ thread: Int, _ now: UInt64) {
+  private mutating func endSlice(
+    _ thread: Int, _ now: UInt64, successor: Preemptor? = nil, nextCPU: UInt16? = nil
+  ) {
     let state = scheduling[thread]
     let activity: ThreadActivity
     switch state.activity {
@@ -106,7 +110,9 @@ extension RunBuilder {
           range: TimeRange(
             start: .init(nanoseconds: state.since), end: .init(nanoseconds: max(now, state.since))),
           activity: activity, cpu: state.cpu < 0 ? nil : Int(state.cpu), isMigration: state.isMigration,
-          preemptor: state.preemptor, step: state.step, inside: state.inside)))
+          preemptor: state.preemptor, successor: successor,
+          nextCPU: activity == .runnable ? nextCPU.map(Int.init) : nil, step: state.step,
+          inside: state.inside)))
   }
 
   /// What goes on when the recording ends, goes on until then.

@@ -7,7 +7,8 @@ public enum ThreadActivity: String, Sendable, Hashable, CaseIterable {
   case blocked
 }
 
-/// A task that got the CPU in a thread's place.
+/// A task that got the CPU in a thread's place. Whom it left it to is not recorded, unless to another of the target's
+/// threads.
 public struct Preemptor: Sendable, Hashable {
   public var thread: ThreadID
   /// nil where the kernel does not tell.
@@ -40,6 +41,10 @@ public struct ThreadSlice: Sendable {
   public var isMigration: Bool
   /// Who took the CPU; only of a thread that was preempted, so only of a runnable stretch.
   public var preemptor: Preemptor?
+  /// Who got the CPU when a running stretch ended; nil when it became idle, or where that is not known.
+  public var successor: Preemptor?
+  /// Where the thread went on behind a runnable stretch; nil where unknown.
+  public var nextCPU: Int?
   /// The token step in which the stretch began, nil outside of any.
   public var step: Int?
   /// nil outside of operators and barriers.
@@ -47,7 +52,8 @@ public struct ThreadSlice: Sendable {
 
   public init(
     thread: ThreadID, range: TimeRange, activity: ThreadActivity, cpu: Int?, isMigration: Bool = false,
-    preemptor: Preemptor? = nil, step: Int? = nil, inside: Inside? = nil
+    preemptor: Preemptor? = nil, successor: Preemptor? = nil, nextCPU: Int? = nil, step: Int? = nil,
+    inside: Inside? = nil
   ) {
     self.thread = thread
     self.range = range
@@ -55,6 +61,8 @@ public struct ThreadSlice: Sendable {
     self.cpu = cpu
     self.isMigration = isMigration
     self.preemptor = preemptor
+    self.successor = successor
+    self.nextCPU = nextCPU
     self.step = step
     self.inside = inside
   }

@@ -87,7 +87,7 @@ import TraceModel
     facts.lostRecords = 3
     #expect(
       Summary(run(), facts: facts).findings.map(\.name)
-        == ["more-threads-than-cpus", "barriers", "recorder-cost", "probe-cost", "losses"])
+        == ["more-threads-than-cpus", "barriers", "probe-cost", "recorder-cost", "losses"])
   }
 
   @Test func aTraceWithoutAnythingHasASummary() {

@@ -15,6 +15,8 @@ import Testing
     if let preemptor = slice.preemptor {
       text += " by \(preemptor.name) \(preemptor.thread.rawValue)/\(preemptor.process.map(Int.init) ?? -1)"
     }
+    if let successor = slice.successor { text += " then \(successor.thread.rawValue)" }
+    if let cpu = slice.nextCPU { text += " on \(cpu)" }
     return text
   }
 
@@ -44,13 +46,13 @@ import Testing
     let run = try trace.run()
     #expect(
       run.slices.map(text) == [
-        "1 running 900-1030 cpu 1",
-        "1 runnable 1030-1050 in operator of step 0 by cc1plus 77/70",
-        "1 running 1050-1062 cpu 1 in operator of step 0",
-        "1 runnable 1062-1064 in barrier of step 0 by \u{fffd}\" 78/-1",
+        "1 running 900-1030 cpu 1 then 77",
+        "1 runnable 1030-1050 in operator of step 0 by cc1plus 77/70 on 1",
+        "1 running 1050-1062 cpu 1 in operator of step 0 then 78",
+        "1 runnable 1062-1064 in barrier of step 0 by \u{fffd}\" 78/-1 on 5",
         "1 running 1064-1100 cpu 5 migrated in barrier of step 0",
         "1 blocked 1100-1200",
-        "1 runnable 1200-1210",
+        "1 runnable 1200-1210 on 5",
         "1 running 1210-1220 cpu 5",
       ])
     #expect(run.statistics.oddities.occurred.isEmpty)
@@ -67,7 +69,7 @@ import Testing
     let run = try trace.run()
     #expect(
       run.slices.map(text) == [
-        "2 runnable 1000-1010", "2 running 1010-1020 cpu 2", "2 blocked 1020-3000",
+        "2 runnable 1000-1010 on 2", "2 running 1010-1020 cpu 2", "2 blocked 1020-3000",
         "3 running 1015-3000 cpu 3",
         "1 running 2000-3000 cpu 1",
       ])

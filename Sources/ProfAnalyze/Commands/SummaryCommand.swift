@@ -47,6 +47,9 @@ extension RecordingFacts {
       }
     }
     clusters = info.metadata.clusters
+    for cpu in info.metadata.cpus {
+      if let capacity = cpu.capacity ?? cpu.maxKilohertz { capacities[cpu.number] = capacity }
+    }
     thermalZones = info.metadata.thermalZones
     silentSites = info.metadata.sites.filter { info.silentSites.contains($0.index) }.map { site in
       site.role + (site.function.map { " (\($0))" } ?? "")
