@@ -30,6 +30,7 @@ public struct RunStatistics: RunVisitor {
     operators.structure(structure)
     models.structure(structure)
     expertUse.structure(structure)
+    backends.structure(structure)
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
@@ -83,5 +84,6 @@ public struct RunStatistics: RunVisitor {
     steps.tokenStep(step)
     models.tokenStep(step)
     expertUse.tokenStep(step)
+    backends.tokenStep(step)
   }
 }
