@@ -79,7 +79,8 @@ extension SummaryText {
     }
     let each = use.layerCaches
     if use.layers.count > 1, let size = each.lruExperts(forHitRate: reachable[0]) {
-      page.fact("  one for each layer", "LRU \(formatCount(size, "expert")) each" + optimalText(each, reachable[0]))
+      page.fact(
+        "  one for each layer", "LRU \(formatCount(size, "expert")) each" + optimalText(each, reachable[0]))
     }
     gap(use)
   }
@@ -154,7 +155,8 @@ extension SummaryText {
     var text = formatCount(faults, "fault")
     let byDistance = use.reuse.majorFaultsByDistance
     if byDistance.verdict == .seen, let r = byDistance.coefficient {
-      text += "; \(r > 0 ? "more" : "fewer") when experts were last used long ago (r \(formatDecimal(r, digits: 2)))"
+      text +=
+        "; \(r > 0 ? "more" : "fewer") when experts were last used long ago (r \(formatDecimal(r, digits: 2)))"
     }
     let byFaults = use.reuse.timeByMajorFaults
     if byFaults.verdict == .seen, let r = byFaults.coefficient, r > 0 {

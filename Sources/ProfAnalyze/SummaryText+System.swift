@@ -26,17 +26,6 @@ extension SummaryText {
     }
   }
 
-  mutating func backends() {
-    let rows = summary.backends.backends
-    guard rows.contains(where: { $0.name != "CPU" }) else { return }
-    page.heading("Backends")
-    var lines = [["backend", "graphs", "time on the calling thread"]]
-    for row in rows {
-      lines.append([TextPage.name(row.name), String(row.count), formatDuration(row.total, aligned: true)])
-    }
-    page.table(lines, textColumns: [0])
-  }
-
   mutating func devices() {
     guard !summary.enqueued.isEmpty else { return }
     page.heading("Device (time to enqueue nodes, not the device's own)")
@@ -52,33 +41,6 @@ extension SummaryText {
       ])
     }
     page.table(lines, textColumns: [0, 1])
-  }
-
-  mutating func speculation() {
-    let speculation = summary.speculation
-    guard speculation.rounds > 0 else { return }
-    page.heading("Speculative decoding")
-    var rounds = "\(speculation.rounds)"
-    if let tokens = speculation.tokensPerRound {
-      rounds += ", \(formatDecimal(tokens, digits: 2)) tokens each on average"
-    }
-    if speculation.unknownRounds > 0 { rounds += "; \(speculation.unknownRounds) not known in full" }
-    page.fact("rounds", rounds)
-    if let acceptance = speculation.acceptance {
-      page.fact(
-        "accepted",
-        "\(speculation.accepted) of \(formatCount(speculation.drafted, "drafted token")),"
-          + " \(formatShare(acceptance))")
-    }
-    page.fact(
-      "drafting",
-      "\(formatDuration(speculation.draftTime)) in \(formatCount(speculation.draftSteps, "draft step"))")
-    let verify = summary.phaseTimes.filter { $0.phase == .verify }.reduce(0) { $0 &+ $1.wall }
-    page.fact("verifying", formatDuration(verify))
-    if let tokens = speculation.tokensPerRound, speculation.unknownRounds == 0, speculation.duration > 0 {
-      let rate = tokens * Double(speculation.rounds) * 1e9 / Double(speculation.duration)
-      page.fact("speed", "\(formatDecimal(rate, digits: 1)) tokens/s from the first round to the last")
-    }
   }
 
   mutating func counters() {

@@ -35,6 +35,7 @@ public struct RunStatistics: RunVisitor {
     expertUse.structure(structure)
     accounts.structure(structure)
     fallback.structure(structure)
+    backends.structure(structure)
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
@@ -107,5 +108,6 @@ public struct RunStatistics: RunVisitor {
     expertUse.tokenStep(step)
     accounts.tokenStep(step)
     fallback.tokenStep(step)
+    backends.tokenStep(step)
   }
 }

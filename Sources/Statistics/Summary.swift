@@ -112,6 +112,7 @@ public struct Summary: Sendable {
   /// Operator types that were enqueued for devices, most time first; the time is not the device's.
   public var enqueued: [OperatorTable.Row]
   public var speculation: SpeculationStatistics
+  public var speculationCost: SpeculationCost
   /// kHz by cluster, and thousandths of a degree by zone; empty where not recorded.
   public var frequencies: [SeriesSummary]
   public var temperatures: [SeriesSummary]
@@ -161,6 +162,7 @@ public struct Summary: Sendable {
     scheduler = statistics.scheduler
     backends = statistics.backends
     speculation = statistics.speculation
+    speculationCost = SpeculationCost(statistics.speculation.all, steps: steps)
     let decoding = Self.decoding(steps)
     frequencies = statistics.readings.frequencies(clusters: facts.clusters, decoding: decoding)
     temperatures = statistics.readings.temperatures(zones: facts.thermalZones, decoding: decoding)

@@ -83,6 +83,8 @@ extension RunBuilder {
     let sequences = max(round.draftCalls, round.acceptCalls)
     if let tokens = round.verifyTokens, tokens >= sequences { drafted = tokens - sequences }
     if let known = drafted, let accepted = round.accepted, accepted > known { drafted = nil }
+    // Where nothing was drafted nobody says how much of it was accepted.
+    let accepted = round.accepted ?? (drafted == 0 ? 0 : nil)
     output.append(
       .round(
         SpeculativeRound(
@@ -91,7 +93,7 @@ extension RunBuilder {
             start: .init(nanoseconds: round.begin), end: .init(nanoseconds: max(round.begin, round.end))),
           draftTime: Int64(clamping: round.draftTime), draftCalls: round.draftCalls,
           draftSteps: round.draftSteps, verifyStep: round.verifyStep, drafted: drafted,
-          accepted: round.accepted)))
+          accepted: accepted, sequences: sequences)))
     nextRound += 1
   }
 }

@@ -21,10 +21,12 @@ public struct SpeculativeRound: Sendable, Equatable {
   public var drafted: Int?
   /// Proposed tokens that the target model accepted; nil where that was not recorded.
   public var accepted: Int?
+  /// Sequences that were drafted for, as far as calls tell: one call that drafts for several shows in those that accept.
+  public var sequences: Int
 
   public init(
     index: Int, thread: ThreadID, range: TimeRange, draftTime: Int64, draftCalls: Int, draftSteps: Int,
-    verifyStep: Int?, drafted: Int?, accepted: Int?
+    verifyStep: Int?, drafted: Int?, accepted: Int?, sequences: Int = 1
   ) {
     self.index = index
     self.thread = thread
@@ -35,5 +37,6 @@ public struct SpeculativeRound: Sendable, Equatable {
     self.verifyStep = verifyStep
     self.drafted = drafted
     self.accepted = accepted
+    self.sequences = sequences
   }
 }

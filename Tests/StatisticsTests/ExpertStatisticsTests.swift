@@ -172,7 +172,8 @@ import TraceModel
         run.operatorSpan(work)
         if faults {
           run.operatorCounters(
-            CounterDelta(values: [isFar ? 2 : 0, 0, 0, 0, 0, 0, 0, 0], known: 1, mayIncludeOtherTasks: false),
+            CounterDelta(
+              values: [isFar ? 2 : 0, 0, 0, 0, 0, 0, 0, 0], known: 1, mayIncludeOtherTasks: false),
             barrier: CounterDelta(), of: work)
         }
         // Another thread's time is not counted again, its faults are.

@@ -292,6 +292,7 @@ let smallConstants = [
     #expect(run.activations.map(\.token) == [0, 1, 2])
     #expect(run.activations.map(\.experts) == [[0, 6, 9], [1, 6, 9], [0, 6, 9]])
     #expect(run.activations.allSatisfy { $0.layer == 2 && $0.step == 0 && $0.isComplete })
+    #expect(run.activations.allSatisfy { $0.structure == run.structures[0].number && $0.node == 1 })
     #expect(run.statistics[.repeatedExperts] == 2)
     #expect(run.statistics[.expertsOutsideStep] == 1)
   }

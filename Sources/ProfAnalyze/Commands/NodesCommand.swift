@@ -7,17 +7,34 @@ struct NodesCommand: ParsableCommand {
     discussion: """
       Times are the main thread's, as in `ops`. bytes (every source read once, the result written) and flops
       are those of one execution; where executions differ, their mean. Counters are sums, as in `ops`.
+
+      With --beside, the nodes of two recordings side by side, the same by name, operator and shape. Kind `enqueue`:
+      handed to a device; that time is not the device's, so there is no ratio to one that was computed.
       """)
 
   @OptionGroup var input: TraceArgument
   @OptionGroup var phase: PhaseOptions
   @OptionGroup var format: TableFormatOptions
 
+  @Option(help: ArgumentHelp("Another trace (B) to compare this one (A) with.", valueName: "trace"))
+  var beside: String?
+
   func run() throws {
     let trace = try input.open()
+    if let beside { return try compare(trace, OpenTrace(path: beside)) }
     var operators = OperatorStatistics(workModel: OpenTrace.workModel)
     let statistics = try trace.read(into: &operators)
     try format.write(NodeTable(operators, phases: phase.phases, counters: trace.counters))
     try trace.finish(statistics)
+  }
+  private func compare(_ first: OpenTrace, _ second: OpenTrace) throws {
+    var (a, b) = (OperatorStatistics(), OperatorStatistics())
+    let statistics = (try first.read(into: &a), try second.read(into: &b))
+    try format.write(NodeComparisonTable(a, beside: b, phases: phase.phases))
+    var isPartial = false
+    for (trace, statistics) in [(first, statistics.0), (second, statistics.1)] {
+      do { try trace.finish(statistics) } catch is ExitCode { isPartial = true }
+    }
+    if isPartial { throw ExitCode(ExitStatus.partial) }
   }
 }

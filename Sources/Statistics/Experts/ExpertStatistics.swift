@@ -26,7 +26,8 @@ public struct ExpertStatistics: RunVisitor, Sendable {
     var lines: [String] = []
     if unplaced > 0 {
       lines.append(
-        "\(formatCount(unplaced, "routing")) of a token left out: the layer is not known, as the graph's structure is not")
+        "\(formatCount(unplaced, "routing")) of a token left out: the layer is not known, as the graph's structure is not"
+      )
     }
     if impossible > 0 {
       lines.append("\(formatCount(impossible, "expert number")) that the layer does not have, left out")
