@@ -19,6 +19,48 @@ class Graph:
         names = [self.nodes[index]["description"] for index in members]
         return "+".join(names), self.nodes[members[-1]]["name"]
 
+    def dependencies(self, operators: list[list[int]]) -> set[tuple]:
+        """What each operator waits for: (from, to, kind), an operator as the tuple of its nodes, a constant as its address.
+
+        `data`: a source; `view`: a source through tensors that are never computed; `memory`: an operator before it wrote
+        into the memory of a source, through another tensor.
+        """
+        index = {node["address"]: number for number, node in enumerate(self.nodes)}
+        tensors = {tensor["address"]: tensor for tensor in self.others + self.nodes}
+        owner = {number: tuple(members) for members in operators for number in members}
+
+        def origins(address: str) -> set[str]:
+            """What a tensor is computed from, or looks at: itself, where it is computed or no node."""
+            number = index.get(address)
+            if number is None or number in owner:
+                return {address}
+            node = self.nodes[number]
+            sources = [source for source in node["sources"] if source] or [node["view_source"]]
+            return set().union(*(origins(source) for source in sources if source)) or {address}
+
+        def memory(address: str) -> str:
+            """The tensor whose memory a tensor is in."""
+            view = tensors[address]["view_source"]
+            return memory(view) if view else address
+
+        found: dict[tuple, str] = {}
+        writers: dict[str, list[tuple]] = {}
+        for members in operators:
+            to = tuple(members)
+            sources = [source for number in members for source in self.nodes[number]["sources"] if source]
+            for source in sources:
+                for origin in origins(source):
+                    producer = owner.get(index.get(origin), origin)
+                    if producer != to and found.get((producer, to)) != "data":
+                        found[producer, to] = "data" if origin == source else "view"
+            targets = [self.nodes[number]["address"] for number in members if self.nodes[number]["view_source"]]
+            for storage in {memory(address) for address in sources + targets}:
+                for writer in writers.get(storage, []):
+                    found.setdefault((writer, to), "memory")
+            for target in targets:
+                writers.setdefault(memory(target), []).append(to)
+        return {(*ends, kind) for ends, kind in found.items()}
+
     def edges(self) -> list[tuple]:
         """Per node: its name, operator, shape, and its sources as (kind, what): see `resolve`."""
         return edges(self.nodes, self.others, "description")
@@ -30,6 +72,8 @@ class Compute:
     n_threads: int
     # Per thread (ith 0 first): the operators in order.
     operators: list[list[tuple[str, str]]]
+    # The same as indexes of the graph's nodes: one, or the first and the last of a fused pair.
+    members: list[list[list[int]]]
 
 
 @dataclass
@@ -87,7 +131,8 @@ def read(path: pathlib.Path) -> list[Step]:
             threads = sorted(line["threads"], key=lambda thread: thread["ith"])
             assert [thread["ith"] for thread in threads] == list(range(line["n_threads"]))
             operators = [[graph.operator(item) for item in thread["nodes"]] for thread in threads]
-            steps[line["step"]].computes.append(Compute(graph, line["n_threads"], operators))
+            members = [[[item] if isinstance(item, int) else item for item in thread["nodes"]] for thread in threads]
+            steps[line["step"]].computes.append(Compute(graph, line["n_threads"], operators, members))
         elif line["kind"] == "experts":
             step = steps[line["step"]]
             before = sum(step.micro_batches[:-1])
