@@ -30,6 +30,15 @@ import Testing
     #expect(parse(line) == nil)
   }
 
+  @Test(arguments: [
+    ("1234 (decode) T 1 1234", "T"), ("1234 (a) b) (c) t 1", "t"), ("1 (x) R", "R"), ("1 (x)", nil),
+    ("1 (x) ", nil),
+    ("", nil),
+  ])
+  func stateStandsBehindTheName(line: String, state: String?) {
+    #expect(ProcessMaps.parseState(Array(line.utf8)) == state?.utf8.first)
+  }
+
   @Test func thisProcessMapsItsOwnExecutable() throws {
     let own = try #require(
       ProcessMaps.libraries(of: System.link(at: "/proc/self").flatMap { Int32($0) } ?? 0))

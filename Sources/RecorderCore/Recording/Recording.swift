@@ -19,15 +19,17 @@ public final class Recording {
   let console: Console
   var reason = PI_END_TARGET_EXITED
   /// The command halts whenever it has mapped code, until the engine is found.
-  private var isHalting = false
+  var isHalting = false
   /// Continues halted processes should the recorder die; negative: not needed.
   var watchdog: Int32 = -1
+  /// Halted processes that were not seen to stand still yet, and when they were found.
+  var stopping: [(pid: Int32, since: UInt64)] = []
   private var knownForks: UInt32 = 0
-  private var hasReplacedSites = false
-  private(set) var recordsScheduler = false
-  private var speedGuard: SpeedGuard?
+  var hasReplacedSites = false
+  var recordsScheduler = false
+  var speedGuard: SpeedGuard?
   /// Sentences for the metadata.
-  private(set) var notes: [String] = []
+  var notes: [String] = []
 
   /// Checks the machine, makes the output, forks the command and loads the BPF programs; nothing of
   /// the target has run when it returns.
@@ -87,25 +89,6 @@ public final class Recording {
     writeHead()
   }
 
-  /// What needs to know the kernel's tasks: scheduler events, and children from their first instruction on.
-  private func followTasks() throws(RecorderError) {
-    guard options.scheduler || target.isChild else { return }
-    let isCalibrated = KernelTask.calibrate(object, links) != nil
-    if target.isChild, !isCalibrated || !links.followForks() {
-      notes.append("children of the command are followed from when they are found, some milliseconds late")
-    }
-    guard options.scheduler else { return }
-    guard isCalibrated, links.recordScheduler() else {
-      throw RecorderError(
-        "--sched does not work here: "
-          + (isCalibrated
-            ? "the kernel has no sched_switch tracepoint: \(System.lastErrorText)"
-            : "the fields of the kernel's tasks could not be found"),
-        hints: ["record without --sched, and report the kernel: \(String(cString: shim_kernel_release()))"])
-    }
-    recordsScheduler = true
-  }
-
   /// Records until the target ends, a limit is reached or a signal comes; then waits for a command.
   ///
   /// - Returns: the exit status for `pi-record`.
@@ -157,7 +140,7 @@ public final class Recording {
         }
       }
       // Also when halting is over: a program that was running then may have halted somebody yet.
-      if watchdog >= 0, try continueHalted() { lastHalt = now }
+      if watchdog >= 0, try continueHalted(now: now) { lastHalt = now }
       let drained = drain.drain()
       journal.recordNewThreads()
       try guardSpeed(now: now)
@@ -187,83 +170,8 @@ public final class Recording {
     }
   }
 
-  /// Two token steps show which sites fire. One that does not although its neighbours do gives way to the next plan.
-  private func replaceSilentSites() throws(RecorderError) {
-    guard !hasReplacedSites, drain.tokenSteps >= 2 else { return }
-    hasReplacedSites = true
-    if let metadata = try probes.tryNextPlan(for: silentRoles) { output.writeMetadata(metadata) }
-  }
-
-  /// Barriers are probed at first, so that the sites are known to fire, and as long as threads wait there.
-  private func adaptBarriers() throws(RecorderError) {
-    guard options.level == .op, drain.tokenSteps >= 2, drain.mostThreads > 0 else { return }
-    let wanted = drain.mostThreads > 1
-    guard wanted != links.hasBarrierProbes else { return }
-    try links.setBarrierProbes(wanted)
-    var json = JSONWriter()
-    json.object { json in
-      json.array("notes") { json in
-        json.string(
-          nil,
-          wanted
-            ? "barriers are probed again: a graph is computed by \(drain.mostThreads) threads"
-            : "barriers are not probed while graphs are computed by one thread: an operator ends where the next begins"
-        )
-      }
-    }
-    output.writeMetadata(json)
-  }
-
-  /// Takes operator probes out and puts them back as --qos-min-tps asks.
-  private func guardSpeed(now: UInt64) throws(RecorderError) {
-    guard speedGuard != nil else { return }
-    for step in drain.takeDecodeSteps() {
-      speedGuard?.step(begin: step.begin, end: step.end, tokens: step.tokens)
-    }
-    guard let action = speedGuard?.decide(now: now), let speed = speedGuard?.tokensPerSecond else { return }
-    switch action {
-    case .drop:
-      // The record first: what operators still come behind it are none that were missed.
-      journal.recordProbes(PI_PROBES_DROPPED, tokensPerSecond: speed)
-      links.dropOperatorProbes()
-    case .resume:
-      try links.resumeOperatorProbes()
-      journal.recordProbes(PI_PROBES_RESUMED, tokensPerSecond: speed)
-    }
-  }
-
-  /// Puts probes into what halted processes have mapped, and lets them go on.
-  ///
-  /// - Returns: whether there were any.
-  private func continueHalted() throws(RecorderError) -> Bool {
-    let processes = object.haltedProcesses()
-    for pid in processes {
-      var halts = object.halts(of: pid)
-      defer { object.resume(pid, after: halts) }
-      while true {
-        if let metadata = try probes.examine(pid, isHalted: true, stop: false) {
-          output.writeMetadata(metadata)
-        }
-        // Another of its threads may have mapped something meanwhile; SIGCONT would undo that halt, too.
-        let now = object.halts(of: pid)
-        if now == halts { break }
-        halts = now
-      }
-    }
-    return !processes.isEmpty
-  }
-
-  /// Often while the engine is still being loaded, so that its first token is not missed; seldom
-  /// afterwards, for backends loaded later and new processes.
-  private func examinationInterval(elapsed: UInt64) -> UInt64 {
-    if isSettled { return 100_000_000 }
-    // Halts tell of all but new processes.
-    if isHalting { return 20_000_000 }
-    return elapsed < 10_000_000_000 ? 1_000_000 : 10_000_000
-  }
-
   /// The engine is loaded, whatever of it was not found.
-  private var isSettled: Bool { isComplete || drain.tokenSteps > 0 || drain.records > 0 && !isHalting }
+  var isSettled: Bool { isComplete || drain.tokenSteps > 0 || drain.records > 0 && !isHalting }
 
   /// Every layer that the level asks for has a probe.
   var isComplete: Bool {
@@ -272,36 +180,6 @@ public final class Recording {
       return false
     }
     return options.level != .op || probes.has(.opBegin)
-  }
-
-  /// - Returns: whether something new was found.
-  private func examine() throws(RecorderError) -> Bool {
-    for pid in target.buryDead() {
-      probes.forget(pid)
-      object.unfollow(pid)
-    }
-    let descendants = target.newDescendants()
-    for (pid, parent) in descendants {
-      object.follow(pid)
-      journal.recordProcess(pid, parent: parent)
-    }
-    for (pid, _) in descendants where probes.knowsLayout && probes.hasMappedEngine(pid) {
-      // It has the engine without having loaded it: forked, and its probes come only now.
-      let note =
-        "process \(pid) was forked from one that had the engine loaded: its first token steps may be missing"
-      console.note(note)
-      var json = JSONWriter()
-      json.object { json in json.array("notes") { json in json.string(nil, note) } }
-      output.writeMetadata(json)
-    }
-    var found = false
-    for pid in target.family {
-      let stop = target.isChild && options.halts && !isHalting
-      guard let metadata = try probes.examine(pid, isHalted: false, stop: stop) else { continue }
-      output.writeMetadata(metadata)
-      found = true
-    }
-    return found
   }
 
   private func endReason(now: UInt64, start: UInt64) -> pi_end_reason? {

@@ -36,6 +36,18 @@ enum ProcessMaps {
     return UInt64(String(decoding: Array(line.utf8.prefix { $0 != UInt8(ascii: " ") }), as: UTF8.self))
   }
 
+  /// What its first thread does, as the kernel's letter: R runs, T stopped, and so on; nil when the process is gone.
+  static func state(of pid: Int32) -> UInt8? {
+    guard let bytes = System.contents(of: "/proc/\(pid)/stat") else { return nil }
+    return parseState(bytes)
+  }
+
+  /// `1234 (a name) of 15 bytes) T 1 …`
+  static func parseState(_ line: [UInt8]) -> UInt8? {
+    guard let end = line.lastIndex(of: UInt8(ascii: ")")), end + 2 < line.count else { return nil }
+    return line[end + 2]
+  }
+
   /// `7f10a000-7f20b000 r-xp 0029d000 fe:00 1234   /path/with blanks.so (deleted)`
   static func parse(_ line: ArraySlice<UInt8>) -> MappedLibrary? {
     var rest = line
