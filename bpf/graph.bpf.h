@@ -13,21 +13,28 @@ struct known_graph {
   pi_u32 number;
 };
 
-/* By cgraph address. A graph is known when uid, nodes and n_nodes are the same:
- * ggml gives every scheduled graph a new uid. Graphs without one (uid 0: views
- * made for an eval callback, builds before April 2026) are walked every time;
- * only what changed is written. */
+/* After a fork both processes have their graphs at the same addresses, and count uids
+ * on from the same number. */
+struct graph_place {
+  pi_u64 cgraph;
+  pi_u64 process;
+};
+
+/* A graph is known when uid, nodes and n_nodes are the same: ggml gives every scheduled
+ * graph a new uid. Graphs without one (uid 0: views made for an eval callback, builds
+ * before April 2026) are walked every time; only what changed is written. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 1024);
-  __type(key, pi_u64);
+  __type(key, struct graph_place);
   __type(value, struct known_graph);
 } known_graphs SEC(".maps");
 
 /* The number of the graph's structure, 0 where it could not be walked. Verified on its own: see
  * structure.bpf.h. */
 __noinline int structure_number(pi_u64 cgraph, pi_u64 nodes, pi_u64 uid, pi_s32 n_nodes, pi_s32 n_leafs) {
-  struct known_graph *known = bpf_map_lookup_elem(&known_graphs, &cgraph);
+  struct graph_place place = {.cgraph = cgraph, .process = bpf_get_current_pid_tgid() >> 32};
+  struct known_graph *known = bpf_map_lookup_elem(&known_graphs, &place);
 
   if (known && uid && known->uid == uid && known->nodes == nodes && known->n_nodes == n_nodes)
     return known->number;
@@ -37,9 +44,9 @@ __noinline int structure_number(pi_u64 cgraph, pi_u64 nodes, pi_u64 uid, pi_s32 
   /* An incomplete walk is not remembered, so that the next one fills the holes. */
   if (walk_structure(cgraph, nodes, uid, n_nodes, n_leafs, number)) {
     struct known_graph now = {.uid = uid, .nodes = nodes, .n_nodes = n_nodes, .number = number};
-    bpf_map_update_elem(&known_graphs, &cgraph, &now, BPF_ANY);
+    bpf_map_update_elem(&known_graphs, &place, &now, BPF_ANY);
   } else {
-    bpf_map_delete_elem(&known_graphs, &cgraph);
+    bpf_map_delete_elem(&known_graphs, &place);
   }
   return number;
 }

@@ -283,10 +283,16 @@ def test_fork_after_the_model_is_loaded(binary, text, trace):
         pid = target.pid
         assert target.end() == 0
     found = pitrace.read(trace)
-    assert found.count(pitrace.TOKEN_END, pid) == 400
+    assert found.count(pitrace.TOKEN_END, pid) == 401
     # The child's probes come some milliseconds after it: what may be missing is said.
     assert found.count(pitrace.TOKEN_END) > 600
     assert "may be missing" in commands.expect(commands.analyze("info", trace), commands.COMPLETE).stdout
+    # The prompts with which they part are of different length. That the child's graph has the number and the
+    # address of the parent's must not make it the parent's.
+    prompts = [row["n_tokens"] for row in commands.table("tokens", trace) if row["phase"] == "prefill"][-2:]
+    nodes = commands.table("nodes", trace, "--phase", "prefill")
+    embedded = {row["ne1"]: row["count"] for row in nodes if row["name"] == "embd"}
+    assert len(set(prompts)) == 2 and all(embedded.get(prompt) == "1" for prompt in prompts), embedded
 
 
 @pytest.mark.parametrize("start", ["pid", "command"])

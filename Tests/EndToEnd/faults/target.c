@@ -76,12 +76,13 @@ static void load_model(const char *path) {
   sampler = CALL(void *(*)(void), "llama_sampler_init_greedy");
 }
 
+static const char usual[] = "Once upon a time";
+
 /* Continues a prompt by `tokens` tokens: one step for the prompt, tokens - 1 decode steps. */
-static void generate(int tokens, int32_t *out) {
-  static const char prompt[] = "Once upon a time";
+static void generate(const char *prompt, int tokens, int32_t *out) {
   int32_t input[64];
   int32_t n = CALL(int32_t(*)(void *, const char *, int32_t, int32_t *, int32_t, bool, bool),
-                   "llama_tokenize", vocabulary, prompt, sizeof(prompt) - 1, input, 64, true, true);
+                   "llama_tokenize", vocabulary, prompt, (int32_t)strlen(prompt), input, 64, true, true);
   if (n <= 0)
     fail("cannot tokenize");
   struct parameters defaults = CALL(struct parameters(*)(void), "llama_context_default_params");
@@ -113,28 +114,31 @@ static void repeat(int tokens, int times) {
   if (tokens < 1 || tokens > MAX_TOKENS)
     fail("too many tokens");
   for (int i = 0; i < times; i++) {
-    generate(tokens, i ? again : first);
+    generate(usual, tokens, i ? again : first);
     if (i && memcmp(first, again, tokens * sizeof(*first)))
       fail("the same prompt gave other tokens");
   }
   answer_tokens(tokens, first);
 }
 
-/* Parent and child both compute, from the fork on; the child's answer comes first. */
+/* Parent and child both compute, from the fork on; the child's answer comes first. Then each computes a graph
+ * of its own, one after the other: everything of it is at the same addresses in both. */
 static void fork_and_generate(int tokens) {
-  int32_t out[MAX_TOKENS];
+  int32_t out[MAX_TOKENS], one;
   int status;
   pid_t child = fork();
 
   if (child < 0)
     fail("fork");
-  generate(tokens, out);
+  generate(usual, tokens, out);
   if (child == 0) {
+    generate("Once", 1, &one);
     answer_tokens(tokens, out);
     _exit(0);
   }
   if (waitpid(child, &status, 0) != child || status)
     fail("the child died");
+  generate("Once upon a time there was", 1, &one);
   answer_tokens(tokens, out);
 }
 
