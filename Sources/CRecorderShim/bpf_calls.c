@@ -50,31 +50,37 @@ int shim_link_uprobes(int program, const char *path, const uint64_t *offsets, co
   return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &create, sizeof(create));
 }
 
-/* `return 0;` of a type. A descriptor, or -1. */
-static int load_trivial(uint32_t type, uint32_t attach_type) {
-  struct bpf_insn instructions[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
-      {.code = BPF_JMP | BPF_EXIT},
-  };
+/* A program of a type. A descriptor, or -1. */
+static int load(uint32_t type, uint32_t attach_type, const struct bpf_insn *instructions, uint32_t count) {
   static const char licence[] = "GPL";
-  union bpf_attr load;
+  union bpf_attr attributes;
 
-  memset(&load, 0, sizeof(load));
-  load.prog_type = type;
-  load.insns = (uintptr_t)instructions;
-  load.insn_cnt = sizeof(instructions) / sizeof(instructions[0]);
-  load.license = (uintptr_t)licence;
-  load.expected_attach_type = attach_type;
+  memset(&attributes, 0, sizeof(attributes));
+  attributes.prog_type = type;
+  attributes.insns = (uintptr_t)instructions;
+  attributes.insn_cnt = count;
+  attributes.license = (uintptr_t)licence;
+  attributes.expected_attach_type = attach_type;
   /* Before 5.11 the memory of BPF counts as locked by its user, of which there are 64 KiB by default; that of
    * programs just removed still counts. Only for now: the command inherits this process's limits. */
   struct rlimit limit, unlimited = {RLIM_INFINITY, RLIM_INFINITY};
   bool raised = !getrlimit(RLIMIT_MEMLOCK, &limit) && !setrlimit(RLIMIT_MEMLOCK, &unlimited);
-  int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+  int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof(attributes));
   int error = errno;
   if (raised)
     setrlimit(RLIMIT_MEMLOCK, &limit);
   errno = error;
   return program;
+}
+
+/* `return 0;` of a type. A descriptor, or -1. */
+static int load_trivial(uint32_t type, uint32_t attach_type) {
+  static const struct bpf_insn instructions[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
+      {.code = BPF_JMP | BPF_EXIT},
+  };
+
+  return load(type, attach_type, instructions, sizeof(instructions) / sizeof(instructions[0]));
 }
 
 /* A kernel that knows these links gets as far as the path, which is no regular file; one
@@ -101,6 +107,25 @@ bool shim_has_uprobe_multi(void) {
 
 int shim_try_bpf(void) {
   int program = load_trivial(BPF_PROG_TYPE_KPROBE, 0);
+
+  if (program < 0)
+    return errno;
+  close(program);
+  return 0;
+}
+
+/* The verifier refuses the call of a helper that lockdown takes away. */
+int shim_try_kernel_read(void) {
+  static const struct bpf_insn instructions[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10},
+      {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8}, /* into the stack */
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3}, /* from nowhere: it never runs */
+      {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K},
+      {.code = BPF_JMP | BPF_EXIT},
+  };
+  int program = load(BPF_PROG_TYPE_KPROBE, 0, instructions, sizeof(instructions) / sizeof(instructions[0]));
 
   if (program < 0)
     return errno;

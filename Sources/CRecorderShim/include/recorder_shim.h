@@ -136,6 +136,8 @@ void shim_run_on(int cpu);
 
 /* Whether a trivial BPF program loads: 0, or errno. */
 int shim_try_bpf(void);
+/* Whether programs may read the kernel's memory, which lockdown=confidentiality forbids: 0, or errno. */
+int shim_try_kernel_read(void);
 /* Whether a raw tracepoint of this name exists: 0, or errno. */
 int shim_try_tracepoint(const char *name);
 

@@ -61,6 +61,7 @@ public struct Doctor {
         case .good: "ok     "
         case .limited: "limited"
         case .missing: "MISSING"
+        case .unknown: "unknown"
         }
       Console.print("  \(mark)  \(padded(check.subject, 15))  \(check.finding)\n")
       if let hint = check.hint { Console.print("           \(padded("", 15))  \(hint)\n") }

@@ -8,6 +8,8 @@ struct MachineCheck {
     case limited
     /// Recording does not work.
     case missing
+    /// Cannot be told before something else is mended.
+    case unknown
   }
 
   var subject: String
@@ -21,14 +23,12 @@ struct MachineCheck {
   static func all() -> [MachineCheck] {
     [
       kernel, permission, processNumbers, uprobes, bpf, lockdown, manyProbes, tracepoints, followsChildren,
-      typeInformation,
-      counters,
-      counterPermission, frequency, temperature,
+      typeInformation, counters, counterPermission, frequency, temperature,
     ]
   }
 
   /// What `pi-record` refuses to start without.
-  static func essential() -> [MachineCheck] { [permission, processNumbers, uprobes, bpf] }
+  static func essential() -> [MachineCheck] { [kernel, permission, processNumbers, uprobes, bpf, lockdown] }
 
   private static var kernel: MachineCheck {
     let release = String(cString: shim_kernel_release())
@@ -38,21 +38,6 @@ struct MachineCheck {
         hint: "pi-record needs Linux 5.10 or later")
     }
     return MachineCheck(subject: "kernel", verdict: .good, finding: "Linux \(release)", hint: nil)
-  }
-
-  /// CAP_SYS_ADMIN covers everything; since 5.8 CAP_BPF with CAP_PERFMON does, and CAP_SYS_PTRACE opens other
-  /// processes' maps.
-  private static var permission: MachineCheck {
-    let administrator: UInt64 = 1 << 21
-    let narrow: UInt64 = 1 << 39 | 1 << 38 | 1 << 19
-    let capabilities = effectiveCapabilities()
-    if capabilities & administrator != 0 || capabilities & narrow == narrow {
-      return MachineCheck(subject: "permission", verdict: .good, finding: "may load BPF programs", hint: nil)
-    }
-    return MachineCheck(
-      subject: "permission", verdict: .missing,
-      finding: "no right to load BPF programs and to read the target's memory map",
-      hint: "run it as root (sudo pi-record …), or: setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep pi-record")
   }
 
   /// The programs see processes numbered as the initial PID namespace does, whose own number never changes
@@ -72,80 +57,6 @@ struct MachineCheck {
     )
   }
 
-  private static func effectiveCapabilities() -> UInt64 {
-    let key = Array("CapEff:".utf8)
-    guard let status = System.contents(of: "/proc/self/status"),
-      let line = status.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key) })
-    else { return 0 }
-    let digits = line.dropFirst(key.count).drop { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
-    return UInt64(String(decoding: digits, as: UTF8.self), radix: 16) ?? 0
-  }
-
-  private static var uprobes: MachineCheck {
-    guard System.number(of: "/sys/bus/event_source/devices/uprobe/type") != nil else {
-      return MachineCheck(
-        subject: "uprobes", verdict: .missing, finding: "no /sys/bus/event_source/devices/uprobe",
-        hint:
-          "the kernel must be built with CONFIG_UPROBES=y and CONFIG_UPROBE_EVENTS=y, and sysfs be mounted")
-    }
-    return MachineCheck(subject: "uprobes", verdict: .good, finding: "present", hint: nil)
-  }
-
-  private static var bpf: MachineCheck {
-    switch shim_try_bpf() {
-    case 0: return MachineCheck(subject: "BPF", verdict: .good, finding: "a program can be loaded", hint: nil)
-    case let error:
-      let disabled = System.number(of: "/proc/sys/kernel/unprivileged_bpf_disabled") ?? 0
-      let notImplemented: Int32 = 38
-      return MachineCheck(
-        subject: "BPF", verdict: .missing, finding: "no program can be loaded: \(System.text(of: error))",
-        hint: error == notImplemented
-          ? "the kernel must be built with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y"
-          : disabled > 0
-            ? "kernel.unprivileged_bpf_disabled is \(disabled): run it as root, or with CAP_BPF and CAP_PERFMON"
-            : "run it as root")
-    }
-  }
-
-  private static var lockdown: MachineCheck {
-    // "none [integrity] confidentiality"
-    let modes = System.line(of: "/sys/kernel/security/lockdown") ?? "[none]"
-    let chosen = modes.utf8.drop { $0 != UInt8(ascii: "[") }.dropFirst().prefix { $0 != UInt8(ascii: "]") }
-    let mode = String(decoding: Array(chosen), as: UTF8.self)
-    if mode == "confidentiality" {
-      return MachineCheck(
-        subject: "lockdown", verdict: .missing, finding: "confidentiality: BPF may not read memory",
-        hint: "boot with lockdown=integrity or without it")
-    }
-    return MachineCheck(subject: "lockdown", verdict: .good, finding: mode.isEmpty ? "none" : mode, hint: nil)
-  }
-
-  private static var manyProbes: MachineCheck {
-    if shim_has_uprobe_multi() {
-      return MachineCheck(
-        subject: "probe links", verdict: .good, finding: "many probes a link (Linux 6.6)", hint: nil)
-    }
-    return MachineCheck(
-      subject: "probe links", verdict: .limited, finding: "one probe a link",
-      hint: "attaching and leaving take longer, up to seconds on a busy machine; Linux 6.6 is faster")
-  }
-
-  private static var tracepoints: MachineCheck {
-    let needed = [
-      "sys_enter", "sys_exit", "sched_process_exec", "sched_process_fork", "sched_switch", "sched_wakeup",
-    ]
-    let missing = needed.filter { shim_try_tracepoint($0) != 0 }
-    if missing.isEmpty {
-      return MachineCheck(
-        subject: "tracepoints", verdict: .good, finding: "system calls and scheduler (tracefs is not needed)",
-        hint: nil)
-    }
-    return MachineCheck(
-      subject: "tracepoints", verdict: .limited, finding: "none for \(missing.joined(separator: ", "))",
-      hint: "the first token of a command may be missed, and --sched may not work; "
-        + "CONFIG_FTRACE_SYSCALLS=y and CONFIG_SCHED_TRACER or CONFIG_TRACING bring them")
-  }
-
   private static var followsChildren: MachineCheck {
     if System.line(of: "/proc/self/task/\(shim_own_pid())/children") != nil {
       return MachineCheck(subject: "children", verdict: .good, finding: "can be listed", hint: nil)
@@ -160,35 +71,6 @@ struct MachineCheck {
     return MachineCheck(
       subject: "BTF", verdict: .good, finding: present ? "present (not needed)" : "absent (not needed)",
       hint: nil)
-  }
-
-  private static var counters: MachineCheck {
-    let units = PMU.all()
-    if units.isEmpty {
-      return MachineCheck(
-        subject: "counters", verdict: .limited, finding: "no hardware counters, software events only",
-        hint:
-          "a virtual machine without PMU, or no driver: CONFIG_ARM_PMU, CONFIG_HW_PERF_EVENTS and a device tree node"
-      )
-    }
-    let names = units.map { "\($0.name) (\($0.cpus.count) CPUs)" }.joined(separator: ", ")
-    return MachineCheck(subject: "counters", verdict: .good, finding: names, hint: nil)
-  }
-
-  private static var counterPermission: MachineCheck {
-    let taskClock: UInt64 = 1
-    let descriptor = shim_open_counter(1, taskClock, 0, false)
-    if descriptor >= 0 {
-      shim_close(descriptor)
-      return MachineCheck(
-        subject: "counter access", verdict: .good, finding: "counters can be opened", hint: nil)
-    }
-    let paranoid = System.line(of: "/proc/sys/kernel/perf_event_paranoid") ?? "unknown"
-    return MachineCheck(
-      subject: "counter access", verdict: .limited,
-      finding: "counters cannot be opened: \(System.lastErrorText)",
-      hint:
-        "--pmc does not work; kernel.perf_event_paranoid is \(paranoid): run it as root, or with CAP_PERFMON")
   }
 
   private static var frequency: MachineCheck {
