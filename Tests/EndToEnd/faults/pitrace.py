@@ -25,6 +25,24 @@ zstd.ZSTD_decompress.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char
 
 
 @dataclass
+class Record:
+    time_ns: int
+    tid: int
+    cpu: int
+    type: int
+    flags: int
+    sequence: int
+    ref: int
+    # What follows the head, as u32: fields of the type, then counter values.
+    words: list[int]
+
+    def values(self, columns: int) -> list[int]:
+        """Counter values, which are 64 bits wide and come last."""
+        last = self.words[-2 * columns :]
+        return [low | high << 32 for low, high in zip(last[::2], last[1::2])]
+
+
+@dataclass
 class Trace:
     is_ended: bool = False
     chunks: int = 0
@@ -38,6 +56,8 @@ class Trace:
     given: dict[int, int] = field(default_factory=dict)
     # How many records of each type each thread wrote.
     counts: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
+    # Those of the types that were asked for, by group and chunk.
+    records: list[Record] = field(default_factory=list)
 
     def count(self, kind: int, tid: int | None = None) -> int:
         return sum(n for (type_, thread), n in self.counts.items() if type_ == kind and tid in (None, thread))
@@ -75,7 +95,7 @@ def rows(payload: bytes, count: int, record_bytes: int) -> list[numpy.ndarray]:
     return [words[:, 0]] + [words[:, at] for at in range(2, record_bytes // 4)]
 
 
-def read(path: pathlib.Path) -> Trace:
+def read(path: pathlib.Path, keep: frozenset[int] = frozenset()) -> Trace:
     data, trace, at = path.read_bytes(), Trace(), FILE_HEADER_BYTES
     assert data[:8] == b"\x93PITR\r\n\x1a", "not a trace"
     while len(data) - at >= 64:
@@ -90,7 +110,7 @@ def read(path: pathlib.Path) -> Trace:
         if kind == METADATA:
             trace.metadata.append(json.loads(payload))
         else:
-            take(trace, payload, data[at + 64 + 16 * cpus :][: 16 * groups])
+            take(trace, payload, data[at + 64 + 16 * cpus :][: 16 * groups], keep)
         trace.is_ended |= kind == END
         trace.chunks += 1
         at += header_bytes + stored_bytes
@@ -98,13 +118,18 @@ def read(path: pathlib.Path) -> Trace:
     return trace
 
 
-def take(trace: Trace, payload: bytes, table: bytes) -> None:
+def take(trace: Trace, payload: bytes, table: bytes, keep: frozenset[int]) -> None:
     begin = 0
     for kind, encoding, record_bytes, count, deltas, _ in struct.iter_unpack("<BBHIII", table):
         part = payload[begin : begin + record_bytes * count]
         begin += record_bytes * count
         words = columns(part, count, record_bytes, deltas) if encoding == COLUMNS else rows(part, count, record_bytes)
         cpus = words[2] & 0xFFFF
+        if kind in keep:
+            for time_ns, tid, place, sequence, ref, *rest in zip(*(column.tolist() for column in words)):
+                trace.records.append(
+                    Record(time_ns, tid, place & 0xFFFF, kind, place >> 24, sequence, ref, rest)
+                )
         for tid, records in zip(*numpy.unique(words[1], return_counts=True)):
             trace.counts[kind, int(tid)] += int(records)
         if kind < FIRST_RECORDER_TYPE:
