@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
     // Style and script become part of the executable: it runs anywhere, without files beside it.
     .target(
-      name: "Report", dependencies: ["TraceModel", "Statistics"],
+      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph"],
       resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")]),
     .executableTarget(
       name: "ProfAnalyze",

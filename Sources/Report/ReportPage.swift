@@ -34,7 +34,7 @@ public struct ReportPage {
   /// The page, in UTF-8.
   public var html: String {
     let sections = [
-      verdict, tokens, time, layers, threads, device, quality,
+      verdict, tokens, time, layers, threads, experts, graph, device, quality,
     ]
     let links = sections.map { "<li><a href=\"#\($0.id)\">\($0.title)</a></li>" as HTML }
     let parts = sections.map { section -> HTML in

@@ -1,3 +1,4 @@
+import OperatorGraph
 import Statistics
 import TraceModel
 
@@ -9,13 +10,16 @@ public struct ReportStatistics: RunVisitor {
   private(set) var losses: MarkedParts
   private(set) var unprobed: MarkedParts
   private(set) var columns = LayerMatrix.ColumnOrder()
+  private(set) var graph: GraphCollector
   let range: TimeRange?
 
   /// - Parameters:
   ///   - range: from the first record to the last; nil for a trace without any.
   ///   - workModel: see `OperatorStatistics`.
-  public init(range: TimeRange?, workModel: WorkModel? = nil) {
-    run = RunStatistics(workModel: workModel)
+  ///   - counters: of the recording.
+  public init(range: TimeRange?, workModel: WorkModel? = nil, counters: [CounterColumn] = []) {
+    run = RunStatistics(workModel: workModel, counters: counters)
+    graph = GraphCollector(step: nil, measuresAllSteps: true, workModel: workModel)
     threads = ThreadSeries(range: range)
     device = DeviceSeries(range: range)
     losses = MarkedParts(range: range)
@@ -26,23 +30,34 @@ public struct ReportStatistics: RunVisitor {
   public mutating func structure(_ structure: GraphStructure) {
     run.structure(structure)
     columns.add(structure)
+    graph.structure(structure)
   }
 
-  public mutating func operatorSpan(_ span: OperatorSpan) { run.operatorSpan(span) }
+  public mutating func operatorSpan(_ span: OperatorSpan) {
+    run.operatorSpan(span)
+    graph.operatorSpan(span)
+  }
 
   public mutating func operatorCounters(
     _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
   ) {
     run.operatorCounters(counters, barrier: barrier, of: span)
+    graph.operatorCounters(counters, barrier: barrier, of: span)
   }
 
-  public mutating func graphRun(_ graph: GraphRun) { run.graphRun(graph) }
+  public mutating func graphRun(_ graph: GraphRun) {
+    run.graphRun(graph)
+    self.graph.graphRun(graph)
+  }
 
   public mutating func gap(_ gap: GapSpan) { run.gap(gap) }
 
   public mutating func experts(_ activation: ExpertActivation) { run.experts(activation) }
 
-  public mutating func tokenStep(_ step: TokenStep) { run.tokenStep(step) }
+  public mutating func tokenStep(_ step: TokenStep) {
+    run.tokenStep(step)
+    graph.tokenStep(step)
+  }
 
   public mutating func backend(_ backend: Backend) { run.backend(backend) }
 

@@ -16,7 +16,7 @@ from faults import targets
 from servers import Server
 
 FOLDER = commands.ROOT / "Tests/EndToEnd/report"
-SECTIONS = ["verdict", "tokens", "time", "layers", "threads", "device", "quality"]
+SECTIONS = ["verdict", "tokens", "time", "layers", "threads", "experts", "graph", "device", "quality"]
 
 
 def report(trace, page, *statuses: int) -> str:

@@ -77,8 +77,10 @@ export class Browser {
 
   async close() {
     const ended = new Promise(resolve => this.process.once('exit', resolve));
-    this.process.kill();
-    await ended;
-    fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    // Killed, it would leave processes behind that still write to its profile.
+    this.call('Browser.close', {}, undefined).catch(() => this.process.kill());
+    setTimeout(() => this.process.kill('SIGKILL'), 10_000).unref();
+    if (this.process.exitCode === null && this.process.signalCode === null) await ended;
+    fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

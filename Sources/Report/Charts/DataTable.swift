@@ -98,3 +98,36 @@ func grouped(_ value: Int64) -> String {
   }
   return (value < 0 ? "-" : "") + text
 }
+
+extension DataTable {
+  /// A table that commands print, with the columns that people are shown.
+  ///
+  /// - Parameter limit: of rows.
+  init<Table: StatisticsTable>(caption: String, _ table: Table, limit: Int) {
+    let all = Table.columns + table.extraColumns
+    let shown = all.indices.filter { all[$0].isShown }
+    self.init(
+      caption: caption,
+      columns: shown.map { Column(heading: all[$0].heading, isText: all[$0].isText) },
+      rows: table.rows.prefix(limit).map { row in
+        let cells = Table.cells(row) + table.extraCells(row)
+        return shown.map { Field(cells[$0], all[$0].unit) }
+      },
+      note: table.rows.count > limit ? "\(table.rows.count - limit) more rows are left out." : "")
+  }
+}
+
+extension DataTable.Field {
+  init(_ cell: Cell, _ unit: Statistics.Column.Unit) {
+    self =
+      switch (cell, unit) {
+      case (.missing, _): .text(nil)
+      case (.text(let value), _): .text(value)
+      case (.integer(let value), .nanoseconds): .duration(value)
+      case (.integer(let value), .bytes): .bytes(value)
+      case (.integer(let value), _): .count(value)
+      case (.decimal(let value), .share): .share(value)
+      case (.decimal(let value), _): .decimal(value, digits: 2)
+      }
+  }
+}

@@ -11,7 +11,8 @@ struct LayeredLayout {
   struct Route {
     /// Index in the edges given.
     var edge: Int
-    /// From the lower side of a box to the upper side of another, with a point in every row between.
+    /// From the lower side of a box to the upper side of another; two for every row between, where it enters and
+    /// leaves it.
     var points: [Point]
   }
 
@@ -63,10 +64,16 @@ struct LayeredLayout {
     centres = sizes.indices.map { Point(x: grid.places[$0].x - left, y: middle[rank[$0]]) }
     routes = chains.map { index, places in
       let (from, to) = edges[index]
-      var points = places.map { Point(x: grid.places[$0].x - left, y: middle[grid.places[$0].row]) }
-      points[0].y += sizes[from].height / 2
-      points[points.count - 1].y -= sizes[to].height / 2
-      return Route(edge: index, points: points)
+      let inner = places.dropFirst().dropLast().flatMap { place -> [Point] in
+        let (x, row) = (grid.places[place].x - left, grid.places[place].row)
+        return [
+          Point(x: x, y: middle[row] - rowHeights[row] / 2),
+          Point(x: x, y: middle[row] + rowHeights[row] / 2),
+        ]
+      }
+      let start = Point(x: centres[from].x, y: centres[from].y + sizes[from].height / 2)
+      let end = Point(x: centres[to].x, y: centres[to].y - sizes[to].height / 2)
+      return Route(edge: index, points: [start] + inner + [end])
     }
   }
 

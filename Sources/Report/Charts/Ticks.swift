@@ -65,6 +65,15 @@ enum Ticks {
 }
 
 extension Ticks {
+  /// An axis of bytes from 0.
+  static func bytes(to maximum: Double, count: Int) -> [Tick] {
+    var (unit, name) = (1.0, "B")
+    for larger in ["KiB", "MiB", "GiB", "TiB"] where maximum / unit >= 2048 {
+      (unit, name) = (unit * 1024, larger)
+    }
+    return linear(to: maximum / unit, count: count) { "\(plain($0)) \(name)" }
+  }
+
   /// Steps a second.
   static func rate(_ value: Double) -> String {
     if value >= 1000 { return "\(plain((value / 100).rounded() / 10))k" }

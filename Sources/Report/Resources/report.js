@@ -133,6 +133,48 @@
     return values;
   }
 
+  // --------------------------------------------------------------- heat maps
+
+  for (const cells of $$('.heat-map .cells')) {
+    const { rows, column, unit, values } = JSON.parse($('script', cells).textContent);
+    const columns = Math.max(...values.map(row => row.length));
+    const mark = document.createElement('i');
+    mark.className = 'cursor';
+    mark.hidden = true;
+    mark.style.width = `${100 / columns}%`;
+    mark.style.height = `${100 / rows.length}%`;
+    cells.append(mark);
+    let place = null;
+    function at(row, index, x, y) {
+      place = { row: Math.min(Math.max(row, 0), rows.length - 1), index: Math.min(Math.max(index, 0), columns - 1) };
+      mark.hidden = false;
+      mark.style.left = `${place.index / columns * 100}%`;
+      mark.style.top = `${place.row / rows.length * 100}%`;
+      const box = mark.getBoundingClientRect();
+      const value = values[place.row][place.index];
+      showTip(`${rows[place.row]}, ${column} ${place.index}\n${value === undefined ? 'none' : `${value} ${unit}`}`, x ?? box.right, y ?? box.bottom);
+    }
+    function leave() {
+      mark.hidden = true;
+      place = null;
+      hideTip();
+    }
+    cells.addEventListener('pointermove', event => {
+      const box = cells.getBoundingClientRect();
+      at(Math.floor((event.clientY - box.top) / box.height * rows.length),
+        Math.floor((event.clientX - box.left) / box.width * columns), event.clientX, event.clientY);
+      event.stopPropagation();
+    });
+    cells.addEventListener('pointerleave', leave);
+    cells.addEventListener('blur', leave);
+    cells.addEventListener('keydown', event => {
+      const move = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+      if (!move) return;
+      at((place?.row ?? 0) + move[0], (place?.index ?? -1) + move[1]);
+      event.preventDefault();
+    });
+  }
+
   // ------------------------------------------------------------- token steps
 
   const plot = $('#token-plot');

@@ -169,7 +169,7 @@ extension ReportPage {
   }
 
   /// `576×1`: outer dimensions of one are left out.
-  private static func text(shape: [Int64]) -> String {
+  static func text(shape: [Int64]) -> String {
     var shape = shape
     while shape.count > 2, shape.last == 1 { shape.removeLast() }
     return shape.map(String.init).joined(separator: "×")
