@@ -37,7 +37,7 @@ struct ExplanationText {
     guard let time = part.time, time != 0 || !part.details.isEmpty else { return }
     let details = part.details.map(Self.detail)
     page.fact(
-      "  " + Self.name(part.cause),
+      "  " + part.cause.title,
       Self.signed(time) + (details.isEmpty ? "" : "   " + details.joined(separator: "; ")))
   }
 
@@ -48,28 +48,8 @@ struct ExplanationText {
     guard !causes.isEmpty else { return "not slower than expected" }
     return causes.map { cause in
       let first = cause.details.first.map { " (\(TextPage.name($0.name)))" } ?? ""
-      return name(cause.cause) + first
+      return cause.cause.title + first
     }.joined(separator: ", ")
-  }
-
-  static func name(_ cause: Cause) -> String {
-    switch cause {
-    case .operators: "operators"
-    case .barrier: "barrier waits"
-    case .preemption: "preemption"
-    case .migration: "migration"
-    case .blocked: "asleep in operators"
-    case .pageFaults: "page faults"
-    case .expertMisses: "expert misses"
-    case .frequency: "clock frequency"
-    case .contextGrowth: "growth of the context"
-    case .graphs: "other graphs"
-    case .setup: "setup"
-    case .sampling: "sampling"
-    case .outside: "outside the engine"
-    case .other: "other"
-    case .unexplained: "unexplained"
-    }
   }
 
   static func signed(_ time: Int64) -> String { (time > 0 ? "+" : "") + formatDuration(time) }

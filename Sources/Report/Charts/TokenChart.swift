@@ -28,14 +28,6 @@ struct TokenChart {
     }
   }
 
-  /// Few dots are larger.
-  private var isSparse: Bool { series.points.count <= 300 }
-
-  /// Columns that a chart has before one zooms.
-  private static let columnCount = 480
-  /// Steps in a column up to which each is a dot.
-  private static let dotLimit = 3
-
   /// Returns nil without any step of a known length.
   init?(_ series: TokenSeries) {
     guard let range = series.range, range.duration > 0 else { return nil }
@@ -69,13 +61,13 @@ struct TokenChart {
 
   /// - Parameter bands: stretches of time, as fractions of the recording, with a class each.
   func html(title: String, marks: HTML) -> HTML {
+    let isSparse = series.points.count <= ColumnMarks.sparseLimit
     let paths = series.phases.sorted { phaseOrder($0) < phaseOrder($1) }.map { phase -> HTML in
-      let path = path(of: phase)
-      let name = phase.rawValue
-      return """
-        <g class="stroke \(ReportPage.colour(phase))\(isSparse ? " sparse" : "")" data-phase="\(name)"><path class="spread" d="\(path.spread)"/>\
-        <path class="dots" d="\(path.dots)"/><path class="above" d="\(path.above)"/></g>
-        """
+      let points = series.points.indices.filter { series.points[$0].step.phase == phase }.map { index in
+        (x: place(of: index), y: scale.place(Double(max(series.points[index].step.range.duration, 1))))
+      }
+      return ColumnMarks(points, isSparse: isSparse).html(
+        colour: ReportPage.colour(phase), phase: phase.rawValue)
     }
     return Plot(
       title: title, height: 280, xTicks: xTicks, yTicks: yTicks, rightTicks: rateTicks,
@@ -93,37 +85,6 @@ struct TokenChart {
     case .verify: 2
     default: 3
     }
-  }
-
-  private func path(of phase: Phase) -> (dots: PathData, spread: PathData, above: PathData) {
-    var columns = [[Double]](repeating: [], count: Self.columnCount)
-    var single: [[Int]] = Array(repeating: [], count: Self.columnCount)
-    for (index, point) in series.points.enumerated() where point.step.phase == phase {
-      let column = min(Int(place(of: index) * Double(Self.columnCount)), Self.columnCount - 1)
-      columns[column].append(scale.place(Double(max(point.step.range.duration, 1))))
-      single[column].append(index)
-    }
-    var (dots, spread, above) = (PathData(), PathData(), PathData())
-    for (column, places) in columns.enumerated() where !places.isEmpty {
-      let sorted = places.filter { $0 <= 1 }.sorted()
-      let middle = Plot.x((Double(column) + 0.5) / Double(Self.columnCount))
-      if sorted.count < places.count {
-        above.move(middle, 0)
-        above.vertical(to: 400)
-      }
-      guard let least = sorted.first, let most = sorted.last else { continue }
-      if sorted.count <= Self.dotLimit {
-        for index in single[column] {
-          let y = scale.place(Double(max(series.points[index].step.range.duration, 1)))
-          if y <= 1 { dots.dot(Plot.x(place(of: index)), Plot.y(y)) }
-        }
-      } else {
-        spread.move(middle, Plot.y(least))
-        spread.vertical(to: Plot.y(most))
-        dots.dot(middle, Plot.y(sorted[(sorted.count - 1) / 2]))
-      }
-    }
-    return (dots, spread, above)
   }
 
   private var xTicks: [Tick] {

@@ -14,7 +14,7 @@ extension ReportPage {
       id: "threads", title: title,
       lead:
         "A barrier behind each operator waits for the slowest thread: threads that wait much wait for one that is slow.",
-      body: balance + scheduling)
+      body: balance + shares + scheduling)
   }
 
   private static let shownThreads = 32
@@ -85,7 +85,7 @@ extension ReportPage {
     }
     return heading
       + StackedBar.legend([("running", "c1"), ("runnable, no CPU", "c2"), ("blocked", "c6")])
-      + "<div class=\"strips\">\(strips)\(stripAxis)</div>\(note)\n" + Self.list(facts) + preemptors
+      + "<div class=\"strips\">\(strips)\(stripAxis)</div>\(note)\n" + Self.list(facts + costs) + takers
   }
 
   private var stripAxis: HTML {
@@ -123,21 +123,58 @@ extension ReportPage {
       """
   }
 
-  private var preemptors: HTML {
-    let rows = summary.scheduler.preemptors(target: summary.facts.processes)
-    guard !rows.isEmpty else { return .empty }
+  /// How much later tokens came.
+  private var costs: [(String, HTML)] {
+    guard let interference = summary.interference, interference.steps > 0, interference.time > 0 else {
+      return []
+    }
+    func cost(_ time: Int64) -> HTML {
+      """
+      \(formatDuration(time / Int64(interference.steps))) a token step, \
+      \(formatShare(Double(time) / Double(interference.time))) of the generation
+      """
+    }
+    var list: [(String, HTML)] = [("tokens later, for want of a CPU", cost(interference.preempted))]
+    if interference.forOthers > 0 {
+      list.append(("of it waiting for a thread", "\(cost(interference.forOthers))"))
+    }
+    if interference.migrating > 0 { list.append(("moved by the kernel", cost(interference.migrating))) }
+    if interference.asleep > 0 { list.append(("asleep in operators", cost(interference.asleep))) }
+    if summary.meetings.meetings > 0 {
+      list.append(
+        (
+          "oversubscribed barriers",
+          "\(grouped(Int64(summary.meetings.oversubscribed))) of \(grouped(Int64(summary.meetings.meetings)))"
+        ))
+    }
+    return list
+  }
+
+  private static let shownTakers = 12
+
+  private var takers: HTML {
+    let table = TakerTable(summary.interference)
+    guard !table.rows.isEmpty else { return .empty }
     return DataTable(
-      caption: "Who had the CPU while a thread of the target could have run, inside token steps",
-      columns: [
-        .init(heading: "task", isText: true), .init(heading: "times"), .init(heading: "time"),
-        .init(heading: "mean"), .init(heading: "belongs to", isText: true),
-      ],
-      rows: rows.prefix(12).map {
-        [
-          .name($0.name.isEmpty ? "?" : $0.name), .count($0.count), .duration($0.time),
-          .duration($0.time / Int64(max($0.count, 1))), .text($0.isTarget ? "the target" : "others"),
-        ]
-      }, note: rows.count > 12 ? "\(formatCount(rows.count - 12, "more task")) took less." : ""
+      caption: "Who had the CPU meanwhile, and how much later tokens came because of that", table,
+      limit: Self.shownTakers
     ).html
+  }
+
+  /// How evenly the work is shared.
+  private var shares: HTML {
+    var result = HTML.empty
+    if summary.threads.contains(where: { $0.lateness != nil }) {
+      result += "<details><summary>Each thread as a table</summary>"
+      let table = ThreadTable(
+        statistics.run.operators, phases: Summary.phases, names: summary.facts.threadNames,
+        scheduler: summary.scheduler, meetings: summary.meetings, clusters: summary.facts.clusters)
+      result += DataTable(caption: "Threads that compute", table, limit: 64).html + "</details>\n"
+    }
+    let uneven = summary.imbalances.filter { ($0.excess ?? 0) > 0.05 }
+    guard !uneven.isEmpty else { return result }
+    return DataTable(
+      caption: "Operators that threads share least evenly", BalanceTable(Array(uneven.prefix(8))), limit: 8
+    ).html + result
   }
 }

@@ -3,6 +3,20 @@ import TraceModel
 
 /// What only some recordings have.
 extension ReportPage {
+  private static let shownSplits = 40
+
+  /// What a run of other kinds would show here.
+  var absentKinds: HTML {
+    var absent: [String] = []
+    if !summary.backends.backends.contains(where: { $0.name != "CPU" }) {
+      absent.append("graphs of other backends")
+    }
+    if summary.enqueued.isEmpty { absent.append("nodes enqueued for a device") }
+    if summary.speculation.rounds == 0 { absent.append("speculative decoding") }
+    guard !absent.isEmpty, !summary.phaseTimes.isEmpty else { return .empty }
+    return "<p class=\"note\">None in this run: \(absent.joined(separator: ", ")).</p>\n"
+  }
+
   var backends: HTML {
     let rows = summary.backends.backends
     var result = HTML.empty
@@ -10,18 +24,28 @@ extension ReportPage {
       result += Self.heading("Backends")
       result +=
         DataTable(
-          caption: "Graphs by backend",
-          columns: [
-            .init(heading: "backend", isText: true), .init(heading: "graphs"),
-            .init(heading: "time on the calling thread"), .init(heading: "mean"),
-          ],
-          rows: rows.map {
-            [
-              .name($0.name), .count($0.count), .duration($0.total),
-              .duration($0.total / Int64(max($0.count, 1))),
-            ]
-          }
+          caption: "Graphs of each place in a token step, by backend; time on the calling thread",
+          SplitTable(summary.backends, phases: Summary.phases), limit: Self.shownSplits
         ).html
+      let transfers = TransferTable(summary.backends, phases: Summary.phases)
+      if !transfers.rows.isEmpty {
+        result +=
+          DataTable(
+            caption:
+              "Between graphs of two backends: copying, waiting for the first, and what the engine does there",
+            transfers, limit: Self.shownSplits
+          ).html
+      }
+      let islands = IslandTable(summary.backends, phases: Summary.phases)
+      if !islands.rows.isEmpty {
+        result +=
+          DataTable(
+            caption: "Islands: graphs on the CPU between graphs of another backend", islands,
+            limit: Self.shownSplits
+          ).html
+      }
+      result +=
+        "<p class=\"note\">Waiting for a device cannot be told apart: it is in the time between graphs, and outside of the engine behind a step.</p>\n"
     }
     guard !summary.enqueued.isEmpty else { return result }
     result += Self.heading("Enqueued for a device")
@@ -84,36 +108,5 @@ extension ReportPage {
             ]
           }, rows: rows, note: notes.joined(separator: " ")
       ).html
-  }
-
-  var speculation: HTML {
-    let speculation = summary.speculation
-    guard speculation.rounds > 0 else { return .empty }
-    let verify = summary.phaseTimes.filter { $0.phase == .verify }.reduce(0) { $0 &+ $1.wall }
-    var list: [(String, HTML)] = []
-    var rounds = grouped(Int64(speculation.rounds))
-    if let tokens = speculation.tokensPerRound {
-      rounds += ", \(formatDecimal(tokens, digits: 2)) tokens each on average"
-    }
-    if speculation.unknownRounds > 0 { rounds += "; \(speculation.unknownRounds) not known in full" }
-    list.append(("rounds", "\(rounds)"))
-    if let acceptance = speculation.acceptance {
-      list.append(
-        (
-          "accepted",
-          "\(formatShare(acceptance)): \(speculation.accepted) of \(formatCount(speculation.drafted, "drafted token"))"
-        ))
-    }
-    list.append(
-      (
-        "drafting",
-        "\(formatDuration(speculation.draftTime)) in \(formatCount(speculation.draftSteps, "draft step"))"
-      ))
-    list.append(("verifying", "\(formatDuration(verify))"))
-    if let tokens = speculation.tokensPerRound, speculation.unknownRounds == 0, speculation.duration > 0 {
-      let rate = tokens * Double(speculation.rounds) * 1e9 / Double(speculation.duration)
-      list.append(("speed", "\(formatDecimal(rate, digits: 1)) tokens/s from the first round to the last"))
-    }
-    return Self.heading("Speculative decoding") + Self.list(list)
   }
 }

@@ -8,7 +8,7 @@ extension ReportPage {
       "Wall time of the token steps on the thread that computes their graphs. Warm-up steps are left out below the bars."
     return Section(
       id: "time", title: "Where the time goes", lead: lead,
-      body: kindsOfTime + parts + operators + nodes + backends + counters + speculation)
+      body: kindsOfTime + parts + operators + nodes + backends + counters + speculation + absentKinds)
   }
 
   // MARK: - Kinds

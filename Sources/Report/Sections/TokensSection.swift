@@ -25,7 +25,7 @@ extension ReportPage {
       id: "tokens", title: "Tokens over time", lead: lead,
       body: legend(of: chart) + chart.html(title: words(of: chart), marks: bands(of: chart))
         + bandNote(of: chart)
-        + Self.heading("By phase") + stepTable + Self.heading("Slowest steps") + slowest)
+        + Self.heading("By phase") + stepTable + growth + slowest)
   }
 
   var tokenSeries: TokenSeries { TokenSeries(statistics.run.steps) }
@@ -129,54 +129,6 @@ extension ReportPage {
           heading: "tokens/s", hint: "Tokens over the wall time of the steps, without what lies between them"),
         .init(heading: "sampling", hint: "After a step, on average"),
         .init(heading: "outside", hint: "After a step, in neither engine nor sampler, on average"),
-      ], rows: rows
-    ).html
-  }
-
-  private static let shownSlowest = 12
-
-  /// The steps that took longest over the median of their phase.
-  private var slowest: HTML {
-    let steps = statistics.run.steps
-    var medians: [Phase: Int64] = [:]
-    for phase in Phase.allCases {
-      var sketch = QuantileSketch()
-      for step in steps.steps where step.phase == phase && step.isComplete { sketch.add(step.range.duration) }
-      medians[phase] = sketch.quantile(0.5)
-    }
-    let excess = steps.steps.filter { $0.isComplete && Summary.phases.contains($0.phase) }
-      .map { (step: $0, excess: $0.range.duration &- (medians[$0.phase] ?? 0)) }
-      .filter { $0.excess > 0 }
-      .sorted { ($1.excess, $0.step.index) < ($0.excess, $1.step.index) }
-      .prefix(Self.shownSlowest)
-    guard !excess.isEmpty else {
-      return "<p class=\"note\">No step took longer than the median of its phase.</p>\n"
-    }
-    let origin = statistics.range?.start ?? steps.steps.map(\.range.start).min()
-    let rows = excess.map { step, excess -> [DataTable.Field] in
-      let time = steps.time(ofStep: step.index)
-      let median = Double(max(medians[step.phase] ?? 1, 1))
-      func known(_ value: Int64, _ isKnown: Bool) -> Int64? { isKnown ? value : nil }
-      let hasOperators = summary.hasOperators && step.hasOperatorProbes
-      return [
-        .count(step.index), .text(step.phase.rawValue), .duration(origin.map { step.range.start - $0 }),
-        .count(step.position), .count(step.tokenCount), .duration(step.range.duration), .duration(excess),
-        .decimal(Double(step.range.duration) / median, digits: 2, unit: "×"),
-        .duration(known(time.operators, hasOperators)), .duration(known(time.barrier, hasOperators)),
-        .duration(
-          known(
-            time.setup &+ time.betweenGraphs &+ time.finish &+ time.graphOverhead,
-            summary.hasGraphs)),
-      ]
-    }
-    return DataTable(
-      caption: "Steps that took longest over the median of their phase",
-      columns: [
-        .init(heading: "step"), .init(heading: "phase", isText: true), .init(heading: "began after"),
-        .init(heading: "position"), .init(heading: "tokens"), .init(heading: "duration"),
-        .init(heading: "over median"), .init(heading: "of median"), .init(heading: "operators"),
-        .init(heading: "barriers"),
-        .init(heading: "engine", hint: "Setup, between graphs, finish, start and end of graphs"),
       ], rows: rows
     ).html
   }

@@ -45,12 +45,22 @@ extension ReportPage {
     let items = summary.findings.map { finding -> HTML in
       """
       <li class="finding" data-finding="\(finding.name)"><h3>\(Self.sentence(finding.name.replacing("-", with: " ")))</h3>\
-      <p>\(Self.sentence(finding.evidence))</p>\
+      \(effect(of: finding))<p>\(Self.sentence(finding.evidence))</p>\
       <p class="advice">\(finding.advice)</p></li>
 
       """
     }
     return "<ol class=\"findings\">\(items)</ol>\n"
+  }
+
+  /// What would be won at most.
+  private func effect(of finding: Finding) -> HTML {
+    guard let effect = finding.effect else { return .empty }
+    var text = "up to \(formatDuration(effect.time)) a token step, \(formatShare(effect.share))"
+    if let rate = summary.speed.generatedTokensPerSecond, let speedUp = effect.speedUp, speedUp < 100 {
+      text += ": \(formatDecimal(rate, digits: 1)) → \(formatDecimal(rate * speedUp, digits: 1)) steps/s"
+    }
+    return "<p class=\"effect\">\(text)</p>"
   }
 
   private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }

@@ -10,6 +10,27 @@ public enum Cause: String, Sendable, CaseIterable {
   /// Graphs of other backends, or whole graphs where operators were not recorded.
   case graphs
   case setup, sampling, outside, other, unexplained
+
+  /// In words.
+  public var title: String {
+    switch self {
+    case .operators: "operators"
+    case .barrier: "barrier waits"
+    case .preemption: "preemption"
+    case .migration: "migration"
+    case .blocked: "asleep in operators"
+    case .pageFaults: "page faults"
+    case .expertMisses: "expert misses"
+    case .frequency: "clock frequency"
+    case .contextGrowth: "growth of the context"
+    case .graphs: "other graphs"
+    case .setup: "setup"
+    case .sampling: "sampling"
+    case .outside: "outside the engine"
+    case .other: "other"
+    case .unexplained: "unexplained"
+    }
+  }
 }
 
 /// Why a token step, with what follows it, took longer or shorter than such steps take.
