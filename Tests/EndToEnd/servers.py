@@ -67,6 +67,32 @@ class Server:
             self.process.wait()
 
 
+class Recording:
+    """pi-record attached to a server while the `with` block runs."""
+
+    def __init__(self, server: Server, trace, *options):
+        self.recorder = subprocess.Popen(
+            [commands.PI_RECORD, "-o", trace, *options, "--pid", str(server.process.pid)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        # Attached: its probes stand in the trace's metadata, flushed before anything else.
+        for _ in range(400):
+            if trace.exists() and trace.stat().st_size > 1500:
+                time.sleep(0.3)
+                return
+            assert self.recorder.poll() is None, self.recorder.stderr.read()
+            time.sleep(0.02)
+        raise AssertionError("the recorder did not attach in time")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        self.recorder.send_signal(signal.SIGINT)
+        _, said = self.recorder.communicate(timeout=30)
+        assert failure or self.recorder.returncode == 0, said
+
+
 class Load:
     """Requests for so many tokens without a pause, from a thread, until told to stop."""
 

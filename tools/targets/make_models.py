@@ -4,8 +4,8 @@
 
 A model that is there already is left alone. They say nothing sensible; they exist because their graphs are
 those of real architectures (grouped-query attention, RoPE, SwiGLU, mixture of experts, biases, extra norms) and
-take milliseconds a token. One is not tiny, and made only when it is named: llama1b-f16, 2.5 GB in the shape of LLaMA-3.2-1B, for
-benchmarks/overhead.
+take milliseconds a token. Two are not tiny, and made only when they are named: llama1b-f16, 2.5 GB in the shape of
+LLaMA-3.2-1B, for benchmarks/overhead, and moe-wide-q8_0, 220 MB, for a test with little memory.
 """
 
 import argparse
@@ -69,6 +69,11 @@ SHAPES = {
     "gemma2-q8_0": Shape("gemma2", GGMLQuantizationType.Q8_0, layers=4, tied_output=True),
     # Some layers have some weights in Q6_K, as llama.cpp mixes them. Rows of such types are multiples of 256.
     "mixed-q4_k": Shape("llama", GGMLQuantizationType.Q4_K, layers=8, feed_forward=768),
+    # Experts that are too much for a memory that a test makes small.
+    "moe-wide-q8_0": Shape(
+        "qwen3moe", GGMLQuantizationType.Q8_0, layers=8, embedding=512, experts=32, experts_used=4,
+        expert_feed_forward=512, large=True
+    ),
     # The shape of LLaMA-3.2-1B.
     "llama1b-f16": Shape(
         "llama", GGMLQuantizationType.F16, layers=16, embedding=2048, heads=32, feed_forward=8192, kv_heads=8,
