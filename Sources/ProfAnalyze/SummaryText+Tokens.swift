@@ -25,6 +25,7 @@ extension SummaryText {
     if drift.levels.count > 1, let stair = drift.stair {
       text += " within a length of the cache, and \(signed(Double(stair))) at each of \(drift.levels.count - 1) stairs"
     }
+    if drift.first == drift.last { text = "nothing that stands out" }
     page.fact("  rises by", text + "; half of the steps within ±\(formatDuration(Int64(drift.fit.spread)))")
     let change = drift.last - drift.first
     if change > 0, Double(change) > 2 * drift.fit.spread {

@@ -94,21 +94,19 @@ extension Finding {
   }
 
   static func fallback(_ summary: Summary) -> Finding? {
-    let fallback = summary.fallback
-    guard fallback.graphs > 0, fallback.steps > 0, let backend = fallback.backend else { return nil }
-    let wall = summary.phaseTimes.filter { $0.phase != .warmup }.reduce(0) { $0 &+ $1.wall }
-    let share = wall > 0 ? Double(fallback.time) / Double(wall) : 0
-    guard share > fallbackLimit else { return nil }
-    let each = Double(fallback.graphs) / Double(fallback.steps)
-    var evidence =
-      "\(formatDecimal(each, digits: 1)) times a step, a graph goes from \(backend) to the CPU and back, for"
-      + " \(formatShare(share)) of the steps' time (\(formatDuration(fallback.time)))"
-    if !fallback.operators.isEmpty { evidence += "; there: \(fallback.operators.joined(separator: ", "))" }
+    let islands = summary.backends.islands.filter { $0.phase.generates }
+    let cost = islands.reduce(Int64(0)) { $0 &+ $1.total &+ $1.around }
+    guard let worst = islands.max(by: { $0.total &+ $0.around < $1.total &+ $1.around }),
+      let effect = summary.generation.effect(cost), effect.share > fallbackLimit
+    else { return nil }
+    let each = Double(islands.reduce(0) { $0 &+ $1.count }) / Double(summary.generation.steps)
     return Finding(
-      name: "cpu-fallback", evidence: evidence + ".",
+      name: "cpu-fallback",
+      evidence: "\(formatDecimal(each, digits: 1)) times a token step, the graph goes from \(worst.before) to the CPU and"
+        + " back, for \(formatDuration(effect.time)) a step; most of all for"
+        + " \(worst.operators.map { $0.isEmpty ? "nothing" : $0 } ?? "operators that were not recorded").",
       advice: "The backend lacks these operators, or their tensors are kept on the CPU: another quantisation or backend"
-        + " version may have them; each way back costs a copy, too.",
-      effect: summary.generation.effect(share: share))
+        + " version may have them. `prof-analyze backends --islands` lists all.", effect: effect)
   }
 
   static func experts(_ summary: Summary) -> Finding? {

@@ -18,7 +18,6 @@ public struct RunStatistics: RunVisitor {
   public private(set) var readings = ReadingStatistics()
   public private(set) var expertUse: ExpertStatistics
   public private(set) var accounts: StepAccounts
-  public private(set) var fallback = BackendFallback()
 
   /// - Parameters:
   ///   - workModel: see `OperatorStatistics`.
@@ -34,7 +33,6 @@ public struct RunStatistics: RunVisitor {
     models.structure(structure)
     expertUse.structure(structure)
     accounts.structure(structure)
-    fallback.structure(structure)
     backends.structure(structure)
   }
 
@@ -80,7 +78,6 @@ public struct RunStatistics: RunVisitor {
     models.graphRun(run)
     expertUse.graphRun(run)
     accounts.graphRun(run)
-    fallback.graphRun(run)
     graphThreads = max(graphThreads, run.threadCount)
   }
 
@@ -107,7 +104,6 @@ public struct RunStatistics: RunVisitor {
     models.tokenStep(step)
     expertUse.tokenStep(step)
     accounts.tokenStep(step)
-    fallback.tokenStep(step)
     backends.tokenStep(step)
   }
 }

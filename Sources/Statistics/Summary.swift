@@ -130,7 +130,6 @@ public struct Summary: Sendable {
   /// How evenly threads share operators, by type.
   public var imbalances: [ThreadMeetings.Imbalance]
   public var meetings: ThreadMeetings
-  public var fallback: BackendFallback
   /// Largest effect first.
   public var findings: [Finding] = []
 
@@ -182,7 +181,6 @@ public struct Summary: Sendable {
     faultCosts = explainer.faultCosts
     imbalances = explainer.imbalances
     meetings = statistics.accounts.threads
-    fallback = statistics.fallback
 
     coverage = Coverage()
     coverage.lossGaps = statistics.lossGaps

@@ -99,7 +99,18 @@ struct ContextBins {
       (heights[$0] - fit.base - slope * bins[$0].position - fit.perCell * Double(bins[$0].cells)).magnitude
     }
     fit.spread = median(&scratch)
-    return fit
+    return isSignificant(fit) ? fit : constant(value)
+  }
+
+  /// Whether a fit rises, or falls, by more from the first place to the last one than it would by chance. The standard
+  /// error of that is some five spreads over the root of the number of points.
+  private func isSignificant(_ fit: ContextFit) -> Bool {
+    let positions = bins.map(\.position)
+    let cells = bins.map { Double($0.cells) }
+    guard let first = positions.min(), let last = positions.max(), let low = cells.min(), let high = cells.max()
+    else { return false }
+    let rise = (fit.perPosition * (last - first) + fit.perCell * (high - low)).magnitude
+    return rise > 10 * fit.spread / Double(bins.count).squareRoot()
   }
 
   private func constant(_ value: (Int) -> Int64) -> ContextFit {

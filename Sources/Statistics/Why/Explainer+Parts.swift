@@ -20,8 +20,12 @@ extension Explainer {
     }
     for (culprit, count, time) in peers { takers.add(accounts.offCPU.culprits[Int(culprit)], count, time) }
     let rows = takers.sorted
+    let time = TimeUse.allCases.reduce(peers.reduce(Int64(0)) { $0 &+ $1.time }) { sum, use in
+      use.isPreemption && (!use.isOutside || expectations.isFollowed[place])
+        ? sum &+ accounts.time(of: place, use) : sum
+    }
     return .init(
-      cause: .preemption, time: rows.reduce(0) { $0 &+ $1.time },
+      cause: .preemption, time: time,
       details: rows.prefix(Self.shownDetails).map { .init(name: $0.name, time: $0.time, count: $0.count) })
   }
 

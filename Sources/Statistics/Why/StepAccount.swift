@@ -135,7 +135,7 @@ struct OpenAccount {
   var lastNet: Int64 = 0
   var lastBlocked: Int64 = 0
 
-  private static let culpritLimit = 24
+  private static let culpritLimit = 128
   private static let peerLimit = 64
 
   init(step: Int) { self.step = step }

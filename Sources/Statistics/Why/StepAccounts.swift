@@ -35,6 +35,8 @@ public struct StepAccounts: RunVisitor {
 
   /// 64 MiB; some 170,000 steps.
   static let limit = 1 << 23
+  /// 24 MiB.
+  private static let culpritLimit = 1 << 20
   /// Steps at once, each on a thread of its own; a hostile trace may begin any number and never end one.
   private static let openLimit = 64
   private static let gapLimit = 4096
@@ -168,7 +170,8 @@ public struct StepAccounts: RunVisitor {
     }
     let (time, culprit, fault, peer) = (values.count, culpritTimes.count, faulted.count, peers.count)
     values += account.times
-    culpritTimes += account.culprits
+    // Without room for names, the times are left.
+    if culpritTimes.count + account.culprits.count <= Self.culpritLimit { culpritTimes += account.culprits }
     faulted += account.faulted
     peers += account.peers
     let counters = step.counters ?? CounterDelta()
