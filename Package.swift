@@ -56,6 +56,14 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // For benchmarks and tests only; installed nowhere.
+    .executableTarget(
+      name: "TraceRepeater",
+      dependencies: [
+        "CTraceRecords", "TraceContainer",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
     .testTarget(
       name: "TraceContainerTests", dependencies: ["CTraceRecords", "TraceContainer"],
       resources: [.copy("Fixtures")]),

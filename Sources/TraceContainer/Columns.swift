@@ -5,7 +5,7 @@ import CTraceRecords
 /// A record is column 0, its first 8 bytes, and then columns 1, 2, … of 4 bytes each. A column that is marked
 /// holds the zigzag difference to the record before. Each column is stored byte plane by byte plane, the least
 /// significant first. Callers have checked the sizes; these loops run over every byte of a trace, so they use
-/// raw pointers.
+/// raw pointers. The way back is in ColumnsDecoding.swift.
 enum Columns {
   /// Time and sequence: they rise steadily, their differences are small.
   static let defaultDeltas: UInt32 = 1 << 0 | 1 << 3
@@ -48,18 +48,6 @@ enum Columns {
     }
   }
 
-  static func decode(
-    _ planes: UnsafeRawPointer, count: Int, recordBytes: Int, deltas: UInt32,
-    into rows: UnsafeMutableRawPointer
-  ) {
-    decodeWide(planes, count, recordBytes, isDelta: deltas & 1 != 0, rows)
-    for column in 1..<columnCount(recordBytes: recordBytes) {
-      let at = 8 + 4 * (column - 1)
-      decodeWord(
-        planes + at * count, count, recordBytes, isDelta: deltas >> UInt32(column) & 1 != 0, rows + at)
-    }
-  }
-
   private static func encodeWide(
     _ rows: UnsafeRawPointer, _ count: Int, _ stride: Int, isDelta: Bool, _ planes: UnsafeMutableRawPointer
   ) {
@@ -94,48 +82,11 @@ enum Columns {
     }
   }
 
-  private static func decodeWide(
-    _ planes: UnsafeRawPointer, _ count: Int, _ stride: Int, isDelta: Bool, _ rows: UnsafeMutableRawPointer
-  ) {
-    let low = planes.assumingMemoryBound(to: UInt8.self)
-    let high = low + 4 * count
-    var previous: UInt64 = 0
-    for i in 0..<count {
-      var value = UInt64(gather(low, i, count)) | UInt64(gather(high, i, count)) << 32
-      if isDelta {
-        value = previous &+ (value >> 1 ^ (0 &- (value & 1)))
-        previous = value
-      }
-      rows.storeBytes(of: value, toByteOffset: i &* stride, as: UInt64.self)
-    }
-  }
-
-  private static func decodeWord(
-    _ planes: UnsafeRawPointer, _ count: Int, _ stride: Int, isDelta: Bool, _ rows: UnsafeMutableRawPointer
-  ) {
-    let input = planes.assumingMemoryBound(to: UInt8.self)
-    var previous: UInt32 = 0
-    for i in 0..<count {
-      var value = gather(input, i, count)
-      if isDelta {
-        value = previous &+ (value >> 1 ^ (0 &- (value & 1)))
-        previous = value
-      }
-      rows.storeBytes(of: value, toByteOffset: i &* stride, as: UInt32.self)
-    }
-  }
-
   @inline(__always)
   private static func scatter(_ value: UInt32, _ out: UnsafeMutablePointer<UInt8>, _ i: Int, _ count: Int) {
     out[i] = UInt8(truncatingIfNeeded: value)
     out[i &+ count] = UInt8(truncatingIfNeeded: value >> 8)
     out[i &+ 2 &* count] = UInt8(truncatingIfNeeded: value >> 16)
     out[i &+ 3 &* count] = UInt8(truncatingIfNeeded: value >> 24)
-  }
-
-  @inline(__always)
-  private static func gather(_ input: UnsafePointer<UInt8>, _ i: Int, _ count: Int) -> UInt32 {
-    UInt32(input[i]) | UInt32(input[i &+ count]) << 8 | UInt32(input[i &+ 2 &* count]) << 16
-      | UInt32(input[i &+ 3 &* count]) << 24
   }
 }

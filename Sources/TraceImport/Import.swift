@@ -15,6 +15,7 @@ public func importRun(
   let info = if let info { info } else { try TraceInfo(trace) }
   var builder = RunBuilder(RunContext(info), draftContexts: findDraftContexts(trace, info))
   var merger = RecordMerger()
+  var order = RecordOrder()
   var reader = try trace.reader()
   var sequences = SequenceAccount()
   var damage: [Damage] = []
@@ -41,13 +42,23 @@ public func importRun(
     builder.isNearLoss = isLossy || wasLossy
     wasLossy = isLossy
     buffer.withUnsafeBytes { bytes in
-      let limit = merger.add(groups, in: bytes, &builder.oddities)
-      merger.drain(upTo: limit, into: &builder)
+      order.take(groups, in: bytes)
+      builder.oddities.count(.shortRecord, order.shortRecords)
+      builder.losses.note(chunk.cpus, order, in: bytes)
+      let limit = merger.limit(with: order)
+      while !merger.drain(order, in: bytes, upTo: limit, into: &builder) {
+        builder.output.handOver(to: &visitor)
+      }
+      merger.keep(order, in: bytes)
     }
     builder.losses.endBatch(&builder.output)
     builder.output.handOver(to: &visitor)
   }
-  merger.drain(upTo: .max, into: &builder)
+  order.take([], in: UnsafeRawBufferPointer(start: nil, count: 0))
+  let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+  while !merger.drain(order, in: nothing, upTo: .max, into: &builder) {
+    builder.output.handOver(to: &visitor)
+  }
   builder.finish()
   for cpu in info.cpus {
     let seen = sequences.cpus[cpu.cpu]?.numbersGiven ?? 0

@@ -88,6 +88,7 @@ public struct OddityCounts: Sendable {
     set { counts[oddity.rawValue] = newValue }
   }
 
+  @inline(never)
   mutating func count(_ oddity: Oddity, _ n: Int = 1) { counts[oddity.rawValue] &+= n }
 
   /// Those that occurred.

@@ -52,6 +52,7 @@ extension RunBuilder {
     run.pointee.nodes = structure?.nodes
     run.pointee.durations = structure?.durations
     run.pointee.stamps = structure?.stamps
+    run.pointee.absorbed = structure?.absorbed
     run.pointee.executedCount = Int32(truncatingIfNeeded: structure?.executedCount ?? 0)
     run.pointee.structureNumber = structure?.number ?? 0
     run.pointee.begin = now
@@ -109,7 +110,7 @@ extension RunBuilder {
 
   private mutating func closeBackend(_ caller: Int, _ frame: GraphFrame, _ now: UInt64, _ isComplete: Bool) {
     accountBeforeGraph(caller, frame.begin)
-    callers[caller].accountedUntil = max(callers[caller].accountedUntil ?? 0, now)
+    accounted(caller, atLeastTo: now)
     callers[caller].step?.graphs += 1
     statistics.graphRuns += 1
     output.append(
@@ -141,7 +142,7 @@ extension RunBuilder {
     if isComplete, context.hasOperators {
       account(caller, runs[slot].hasOperatorProbes ? .graphOverhead : .notProbed, to: now)
     }
-    callers[caller].accountedUntil = max(callers[caller].accountedUntil ?? 0, now)
+    accounted(caller, atLeastTo: now)
     let run = runs + slot
     let expected = run.pointee.structure.map { $0.operatorsPerThread * max(1, run.pointee.threadCount) }
     if callers[caller].step != nil {
@@ -171,6 +172,7 @@ extension RunBuilder {
     run.pointee.nodes = nil
     run.pointee.durations = nil
     run.pointee.stamps = nil
+    run.pointee.absorbed = nil
     activeRuns.removeAll { $0 == frame.slot }
   }
 

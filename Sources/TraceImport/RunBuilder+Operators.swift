@@ -5,35 +5,50 @@ extension RunBuilder {
   @inline(__always)
   mutating func beginOperator(_ thread: Int, _ now: UInt64, _ reference: UInt32, last: UInt32) {
     let state = threads + thread
-    let slot = Int(state.pointee.run)
-    if slot >= 0, runs[slot].generation == state.pointee.runGeneration, last == reference {
-      let cursor = state.pointee.cursor
-      if cursor < runs[slot].executedCount, let references = runs[slot].references,
-        references[Int(cursor)] == reference, let nodes = runs[slot].nodes
-      {
-        closeOperator(thread, now, skipped: 0)
-        let node = nodes[Int(cursor)]
-        begin(thread, now, slot, node: node, lastNode: node, position: cursor)
-        state.pointee.cursor = cursor + 1
-        return
-      }
+    // The next in the graph's order, as nearly always.
+    guard let run = currentRun(thread), let references = run.pointee.references,
+      let nodes = run.pointee.nodes, let absorbed = run.pointee.absorbed
+    else { return beginIrregular(thread, now, reference, last: last) }
+    let cursor = state.pointee.cursor
+    let behind = cursor &+ 1
+    guard cursor < run.pointee.executedCount, references[Int(cursor)] == reference else {
+      return beginIrregular(thread, now, reference, last: last)
     }
-    beginIrregular(thread, now, reference, last: last)
+    var end = cursor
+    if last != reference {
+      // Fused with the one behind, and it is known that they are.
+      guard behind < run.pointee.executedCount, references[Int(behind)] == last, absorbed[Int(behind)] == 1
+      else { return beginIrregular(thread, now, reference, last: last) }
+      end = behind
+    }
+    closeOperator(thread, now, run, skipped: 0)
+    begin(thread, now, run, node: nodes[Int(cursor)], lastNode: nodes[Int(end)], position: cursor)
+    state.pointee.cursor = end &+ 1
+  }
+
+  /// The run that a thread works on; nil when it is over.
+  @inline(__always)
+  func currentRun(_ thread: Int) -> UnsafeMutablePointer<RunSlot>? {
+    let state = threads + thread
+    guard state.pointee.run >= 0 else { return nil }
+    let run = runs + Int(state.pointee.run)
+    return run.pointee.generation == state.pointee.runGeneration ? run : nil
   }
 
   /// The general case: a thread's first operator of a run, a fused one, one out of order, one of nowhere.
+  @inline(never)
   private mutating func beginIrregular(_ thread: Int, _ now: UInt64, _ reference: UInt32, last: UInt32) {
     let slot = attach(thread, reference, now)
     guard slot >= 0 else {
-      closeOperator(thread, now, skipped: 0)
+      closeOperator(thread, now, currentRun(thread), skipped: 0)
       oddities.count(.operatorOutsideGraph)
-      begin(thread, now, -1, node: -1, lastNode: -1, position: -1)
+      begin(thread, now, nil, node: -1, lastNode: -1, position: -1)
       return
     }
     guard let structure = runs[slot].structure, let found = structure.find(reference) else {
-      closeOperator(thread, now, skipped: 0)
+      closeOperator(thread, now, currentRun(thread), skipped: 0)
       if runs[slot].structure != nil { oddities.count(.unknownOperator) }
-      begin(thread, now, slot, node: -1, lastNode: -1, position: -1)
+      begin(thread, now, runs + slot, node: -1, lastNode: -1, position: -1)
       return
     }
     var skipped = 0
@@ -44,7 +59,7 @@ extension RunBuilder {
       skipped = structure.startable(from: cursor, to: found.position)
       oddities.count(.skippedOperator, skipped)
     }
-    closeOperator(thread, now, skipped: skipped)
+    closeOperator(thread, now, currentRun(thread), skipped: skipped)
     var lastFound = found
     if last != reference {
       // A fused operator ends behind its start, in the same structure; anything else is garbage. ggml fuses
@@ -56,163 +71,176 @@ extension RunBuilder {
         oddities.count(.unknownOperator)
       }
     }
-    begin(thread, now, slot, node: found.node, lastNode: lastFound.node, position: found.position)
+    begin(
+      thread, now, runs + slot, node: found.node, lastNode: lastFound.node, position: found.position)
     let done = max(found.position, lastFound.position)
     if done >= 0 { threads[thread].cursor = done + 1 }
   }
 
   @inline(__always)
   private mutating func begin(
-    _ thread: Int, _ now: UInt64, _ slot: Int, node: Int32, lastNode: Int32, position: Int32
+    _ thread: Int, _ now: UInt64, _ run: UnsafeMutablePointer<RunSlot>?, node: Int32, lastNode: Int32,
+    position: Int32
   ) {
     let state = threads + thread
-    let time = TraceTime(nanoseconds: now)
-    var isMain = false
-    var graph: Int32 = -1
-    var step: Int32 = -1
-    var structure: UInt32 = 0
-    if slot >= 0 {
-      let run = runs + slot
-      graph = run.pointee.index
-      step = run.pointee.step
-      structure = run.pointee.structureNumber
-      isMain = run.pointee.owner == Int32(truncatingIfNeeded: thread)
+    if let run {
+      let isMain = run.pointee.owner == Int32(truncatingIfNeeded: thread)
       if position < 0 {
         // Without a place in the structure the threads' shares cannot be told apart: the owner counts.
         if isMain { run.pointee.operators &+= 1 }
       } else {
         if position >= state.pointee.cursor { run.pointee.begun &+= 1 }
-        let stamp = UInt32(bitPattern: graph) &+ 1
+        let stamp = UInt32(bitPattern: run.pointee.index) &+ 1
         if let stamps = run.pointee.stamps, stamps[Int(position)] != stamp {
           stamps[Int(position)] = stamp
           run.pointee.operators &+= 1
         }
       }
-      if isMain, !run.pointee.hasOwnerOperator {
-        run.pointee.hasOwnerOperator = true
-        account(
-          Int(state.pointee.caller), run.pointee.hasOperatorProbes ? .graphOverhead : .notProbed, to: now)
-      }
+      if isMain, !run.pointee.hasOwnerOperator { beginFirst(thread, now, run) }
     }
     if context.hasCounters { counters[thread].mark = counters[thread].now }
     state.pointee.activity = .inOperator
     state.pointee.position = position
-    state.pointee.span = OperatorSpan(
-      graph: graph, step: step, structure: structure, node: node, lastNode: lastNode,
-      thread: ThreadID(state.pointee.tid), range: TimeRange(start: time, end: time),
-      barrier: TimeRange(start: time, end: time), isMainThread: isMain, isRepaired: false)
+    state.pointee.node = node
+    state.pointee.lastNode = lastNode
+    state.pointee.begin = now
+  }
+
+  /// The first operator of a graph on the thread that computes it.
+  @inline(never)
+  private mutating func beginFirst(_ thread: Int, _ now: UInt64, _ run: UnsafeMutablePointer<RunSlot>) {
+    run.pointee.hasOwnerOperator = true
+    account(
+      Int(threads[thread].caller), run.pointee.hasOperatorProbes ? .graphOverhead : .notProbed, to: now)
   }
 
   /// The thread's next operator begins: this ends the wait at the barrier, or the operator itself where
   /// there is no barrier.
+  ///
+  /// - Parameters:
+  ///   - run: the thread's current one.
+  ///   - isOwnRecord: false when the wait's end was told by another thread, or not at all.
   @inline(__always)
   private mutating func closeOperator(
-    _ thread: Int, _ now: UInt64, skipped: Int, isOwnRecord: Bool = true
+    _ thread: Int, _ now: UInt64, _ run: UnsafeMutablePointer<RunSlot>?, skipped: Int,
+    isOwnRecord: Bool = true
   ) {
     let state = threads + thread
-    let time = TraceTime(nanoseconds: now)
-    switch state.pointee.activity {
-    case .idle: return
-    case .inBarrier:
-      state.pointee.span.barrier.end = time
-      if skipped > 0, isNearLoss { repair(thread) } else { learn(thread) }
-    case .inOperator:
-      state.pointee.span.range.end = time
-      state.pointee.span.barrier = TimeRange(start: time, end: time)
-      let isGuess = isNearLoss && (skipped > 0 || expectsBarrier(thread))
-      if isGuess { repair(thread) } else { learn(thread) }
-      if context.hasCounters { endOperatorCounters(thread, isOwnRecord: isOwnRecord && !isGuess) }
+    if state.pointee.activity == .idle { return }
+    let isAtBarrier = state.pointee.activity == .inBarrier
+    if isNearLoss, skipped > 0 || !isAtBarrier && expectsBarrier(thread) {
+      return repairOperator(thread, now, isOwnRecord: isOwnRecord)
     }
-    emit(thread, isOwnRecord: isOwnRecord)
+    if !isAtBarrier, context.hasCounters { endOperatorCounters(thread, isOwnRecord: isOwnRecord) }
+    let end = isAtBarrier ? state.pointee.end : now
+    learn(thread, run, end)
+    emit(thread, run, end: end, barrierEnd: now, isOwnRecord: isOwnRecord)
   }
 
   /// The thread arrives at a barrier of the graph's loop.
   @inline(__always)
   mutating func barrier(_ thread: Int, _ now: UInt64, isFinal: Bool) {
     let state = threads + thread
-    let time = TraceTime(nanoseconds: now)
     switch state.pointee.activity {
     case .idle:
       // The final barrier stands alone behind a graph that ends with views.
       if !isFinal { oddities.count(.barrierWithoutOperator) }
       return
     case .inOperator:
-      state.pointee.span.range.end = time
-      state.pointee.span.barrier = TimeRange(start: time, end: time)
+      state.pointee.end = now
       state.pointee.activity = .inBarrier
       if context.hasCounters { endOperatorCounters(thread, isOwnRecord: true) }
     case .inBarrier:
       // The last operator was followed by views only: the wait goes on.
       if !isFinal { oddities.count(.barrierWithoutOperator) }
-      state.pointee.span.barrier.end = time
     }
+    state.pointee.barrierEnd = now
     // A worker leaves the graph here; its owner waits for the others until the graph's end.
-    if isFinal, !state.pointee.span.isMainThread {
-      learn(thread)
-      emit(thread)
-    }
+    if isFinal { leaveGraph(thread, now) }
   }
 
-  /// - Parameter isOwnRecord: false when the wait's end was told by another thread, or not at all.
+  @inline(never)
+  private mutating func leaveGraph(_ thread: Int, _ now: UInt64) {
+    let run = currentRun(thread)
+    guard run?.pointee.owner != Int32(truncatingIfNeeded: thread) else { return }
+    learn(thread, run, threads[thread].end)
+    emit(thread, run, end: threads[thread].end, barrierEnd: now)
+  }
+
+  /// - Parameters:
+  ///   - run: the thread's current one.
+  ///   - end: when the open operator ended, and when the wait at its barrier did.
+  ///   - isOwnRecord: false when the wait's end was told by another thread, or not at all.
   @inline(__always)
-  mutating func emit(_ thread: Int, isOwnRecord: Bool = true) {
+  mutating func emit(
+    _ thread: Int, _ run: UnsafeMutablePointer<RunSlot>?, end: UInt64, barrierEnd: UInt64,
+    isOwnRecord: Bool = true, isRepaired: Bool = false
+  ) {
     let state = threads + thread
+    let isMain = run?.pointee.owner == Int32(truncatingIfNeeded: thread)
+    // Field by field into its place: a span put together elsewhere is copied in wider pieces than it was written
+    // in, for which the processor waits.
+    let span = output.next()
+    span.pointee.graph = run?.pointee.index ?? -1
+    span.pointee.step = run?.pointee.step ?? -1
+    span.pointee.structure = run?.pointee.structureNumber ?? 0
+    span.pointee.node = state.pointee.node
+    span.pointee.lastNode = state.pointee.lastNode
+    span.pointee.thread = ThreadID(state.pointee.tid)
+    span.pointee.range.start = TraceTime(nanoseconds: state.pointee.begin)
+    span.pointee.range.end = TraceTime(nanoseconds: end)
+    span.pointee.barrier.start = TraceTime(nanoseconds: end)
+    span.pointee.barrier.end = TraceTime(nanoseconds: barrierEnd)
+    span.pointee.isMainThread = isMain
+    span.pointee.isRepaired = isRepaired
     state.pointee.activity = .idle
-    if context.hasCounters {
-      let wait = isOwnRecord ? counterDelta(thread, since: counters[thread].mark) : nil
-      output.append(
-        state.pointee.span,
-        counters: state.pointee.span.isRepaired ? .init() : counters[thread].operatorDelta,
-        barrier: wait ?? CounterDelta())
-    } else {
-      output.append(state.pointee.span)
-    }
     statistics.operatorSpans &+= 1
-    if state.pointee.span.isMainThread, state.pointee.caller >= 0 {
-      callers[Int(state.pointee.caller)].accountedUntil = state.pointee.span.barrier.end.nanoseconds
-    }
+    if isMain { state.pointee.accountedUntil = barrierEnd }
+    guard context.hasCounters else { return }
+    let wait = isOwnRecord ? counterDelta(thread, since: counters[thread].mark) : nil
+    output.appendCounters(
+      isRepaired ? .init() : counters[thread].operatorDelta, barrier: wait ?? CounterDelta())
   }
 
   /// Remembers how long the operator took, for repairs.
   @inline(__always)
-  private func learn(_ thread: Int) {
+  private func learn(_ thread: Int, _ run: UnsafeMutablePointer<RunSlot>?, _ end: UInt64) {
     let state = threads + thread
-    let slot = Int(state.pointee.run)
-    guard state.pointee.position >= 0, slot >= 0, runs[slot].generation == state.pointee.runGeneration,
-      let durations = runs[slot].durations
-    else { return }
-    durations[Int(state.pointee.position)] = UInt32(clamping: max(1, state.pointee.span.range.duration))
+    guard state.pointee.position >= 0, let durations = run?.pointee.durations else { return }
+    let duration = Int64(bitPattern: end &- state.pointee.begin)
+    durations[Int(state.pointee.position)] = UInt32(clamping: max(1, duration))
   }
 
-  /// Sets an end that lies across a loss to what the same node took before, but never later than what is known.
-  private mutating func repair(_ thread: Int) {
+  /// Closes an operator of which the end lies across a loss: sets it to what the same node took before, but never
+  /// later than what is known.
+  @inline(never)
+  private mutating func repairOperator(_ thread: Int, _ now: UInt64, isOwnRecord: Bool) {
     let state = threads + thread
-    let slot = Int(state.pointee.run)
-    var span = state.pointee.span
-    if state.pointee.position >= 0, slot >= 0, runs[slot].generation == state.pointee.runGeneration,
-      let usual = runs[slot].durations?[Int(state.pointee.position)], usual > 0
-    {
-      let end = span.range.start.nanoseconds &+ UInt64(usual)
-      span.range.end = min(span.range.end, TraceTime(nanoseconds: end))
+    var end = state.pointee.end
+    if state.pointee.activity == .inOperator {
+      end = now
+      if context.hasCounters { endOperatorCounters(thread, isOwnRecord: false) }
     }
-    span.barrier = TimeRange(start: span.range.end, end: span.range.end)
-    span.isRepaired = true
-    state.pointee.span = span
+    let run = currentRun(thread)
+    if state.pointee.position >= 0,
+      let usual = run?.pointee.durations?[Int(state.pointee.position)], usual > 0
+    {
+      end = min(end, state.pointee.begin &+ UInt64(usual))
+    }
     oddities.count(.repairedOperator)
+    emit(thread, run, end: end, barrierEnd: end, isOwnRecord: isOwnRecord, isRepaired: true)
   }
 
   /// Whether an operator of this thread's run should have ended at a barrier.
   private func expectsBarrier(_ thread: Int) -> Bool {
-    let slot = Int(threads[thread].run)
-    return context.hasBarriers && slot >= 0 && runs[slot].generation == threads[thread].runGeneration
-      && runs[slot].threadCount > 1
+    context.hasBarriers && (currentRun(thread)?.pointee.threadCount ?? 0) > 1
   }
 
   /// The graph has ended: so has what this thread did in it.
   ///
   /// - Parameter isOwnRecord: false when the record that says so is another thread's.
   mutating func endOperator(_ thread: Int, _ now: UInt64, isOwnRecord: Bool) {
-    closeOperator(thread, now, skipped: 0, isOwnRecord: isOwnRecord)
+    closeOperator(thread, now, currentRun(thread), skipped: 0, isOwnRecord: isOwnRecord)
     threads[thread].run = -1
   }
 
@@ -220,13 +248,20 @@ extension RunBuilder {
   mutating func abandonOperator(_ thread: Int) {
     switch threads[thread].activity {
     case .idle: break
-    case .inBarrier: emit(thread, isOwnRecord: false)
+    case .inBarrier: emitWaiting(thread)
     case .inOperator:
       threads[thread].activity = .idle
       // With the probes out its end is nowhere; that is no oddity.
       if probeGap == nil { oddities.count(.droppedOperator) }
     }
     threads[thread].run = -1
+  }
+
+  /// The span of an operator whose wait has no end of its own.
+  mutating func emitWaiting(_ thread: Int) {
+    emit(
+      thread, currentRun(thread), end: threads[thread].end, barrierEnd: threads[thread].barrierEnd,
+      isOwnRecord: false)
   }
 
   /// The run to which a thread's operator belongs, as a slot; -1 for none.
@@ -260,7 +295,7 @@ extension RunBuilder {
   }
 
   private mutating func join(_ thread: Int, _ slot: Int, _ now: UInt64) -> Int {
-    closeOperator(thread, now, skipped: 0)
+    closeOperator(thread, now, currentRun(thread), skipped: 0)
     threads[thread].run = Int32(slot)
     threads[thread].runGeneration = runs[slot].generation
     threads[thread].affinity = runs[slot].owner

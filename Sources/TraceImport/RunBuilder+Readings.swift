@@ -61,7 +61,7 @@ extension RunBuilder {
   /// The ends of operators that are open were, or will be, not recorded.
   private mutating func forgetOperators() {
     for thread in 0..<threadCount where threads[thread].activity != .idle {
-      if threads[thread].activity == .inBarrier { emit(thread, isOwnRecord: false) }
+      if threads[thread].activity == .inBarrier { emitWaiting(thread) }
       threads[thread].activity = .idle
     }
   }

@@ -86,7 +86,8 @@ extension RunBuilder {
       scheduling[thread].step = caller >= 0 ? callers[caller].step?.index : nil
       scheduling[thread].inside = nil
     case .inOperator, .inBarrier:
-      scheduling[thread].step = state.span.step < 0 ? nil : Int(state.span.step)
+      let step = currentRun(thread).map { $0.pointee.step } ?? -1
+      scheduling[thread].step = step < 0 ? nil : Int(step)
       scheduling[thread].inside = state.activity == .inOperator ? .operator : .barrier
     }
   }

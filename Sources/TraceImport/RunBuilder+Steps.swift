@@ -76,7 +76,7 @@ extension RunBuilder {
       role: speculativeRole(caller, step: nextStep, context: context), hasOperatorProbes: probeGap == nil,
       counters: counters)
     nextStep += 1
-    callers[caller].accountedUntil = now
+    accounted(caller, to: now)
   }
 
   /// The end of the open step was lost: another begins.
@@ -85,7 +85,7 @@ extension RunBuilder {
     abandonGraphs(caller, previousTime)
     closeStep(caller, previousTime, isComplete: false)
     // What came between is not known.
-    callers[caller].accountedUntil = now
+    accounted(caller, to: now)
   }
 
   mutating func closeStep(_ caller: Int, _ now: UInt64, isComplete: Bool) {
@@ -101,7 +101,7 @@ extension RunBuilder {
       }
     }
     let end = max(now, open.begin)
-    callers[caller].accountedUntil = end
+    accounted(caller, to: end)
     var coverage: Double?
     if context.hasOperators, open.hasOperatorProbes, open.isExpectationKnown, open.graphs > 0,
       open.expected > 0
@@ -187,7 +187,7 @@ extension RunBuilder {
       } else {
         account(caller, .outsideEngine, to: now)
       }
-      callers[caller].accountedUntil = now
+      accounted(caller, to: now)
     }
     callers[caller].samplers.append(sampler)
     callers[caller].sampledSinceStep = true
@@ -207,24 +207,33 @@ extension RunBuilder {
     guard !callers[caller].samplers.isEmpty else { return }
     oddities.count(.unendedSample, callers[caller].samplers.count)
     callers[caller].samplers.removeAll()
-    callers[caller].accountedUntil = now
+    accounted(caller, to: now)
   }
 
   // MARK: Gaps
 
   /// Names the time of a calling thread since what it is accounted for.
   mutating func account(_ caller: Int, _ kind: GapKind, to now: UInt64) {
-    guard let since = callers[caller].accountedUntil else {
-      callers[caller].accountedUntil = now
-      return
-    }
+    let since = threads[Int(callers[caller].thread)].accountedUntil
+    guard since != ThreadState.unaccounted else { return accounted(caller, to: now) }
     guard now > since else { return }
-    callers[caller].accountedUntil = now
+    accounted(caller, to: now)
     let step = callers[caller].step?.index ?? callers[caller].previous?.index
     output.append(
       .gap(
         GapSpan(
           kind: kind, step: step, thread: ThreadID(threads[Int(callers[caller].thread)].tid),
           range: TimeRange(start: .init(nanoseconds: since), end: .init(nanoseconds: now)))))
+  }
+
+  /// A calling thread is accounted for up to `time`.
+  func accounted(_ caller: Int, to time: UInt64) {
+    threads[Int(callers[caller].thread)].accountedUntil = time
+  }
+
+  func accounted(_ caller: Int, atLeastTo time: UInt64) {
+    let state = threads + Int(callers[caller].thread)
+    let known = state.pointee.accountedUntil
+    if known == ThreadState.unaccounted || known < time { state.pointee.accountedUntil = time }
   }
 }

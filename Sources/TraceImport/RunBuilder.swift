@@ -48,11 +48,14 @@ struct RunBuilder: ~Copyable {
   /// Beside `threads`, in a trace with counters, or with scheduler events; else empty.
   var counters: [CounterState] = []
   var scheduling: [SchedulerState] = []
-  /// Thread index plus one by hash of the tid, 0 for empty.
-  private var threadTable: UnsafeMutablePointer<Int32>
+  /// By hash of the tid.
+  private var threadTable: UnsafeMutablePointer<ThreadTableEntry>
   private var threadMask = 255
-  private var recentTID: UInt32 = 0
-  private var recentThread = -1
+  private struct ThreadTableEntry {
+    var tid: UInt32 = 0
+    /// Index of the thread, -1 for an empty entry.
+    var thread: Int32 = -1
+  }
 
   let runs: UnsafeMutablePointer<RunSlot>
   var activeRuns: [Int32] = []
@@ -80,7 +83,7 @@ struct RunBuilder: ~Copyable {
     structures = StructureStore(names: context.names, layout: context.layout)
     threads = .allocate(capacity: threadCapacity)
     threadTable = .allocate(capacity: 256)
-    threadTable.initialize(repeating: 0, count: 256)
+    threadTable.initialize(repeating: ThreadTableEntry(), count: 256)
     runs = .allocate(capacity: Self.maxRuns)
     runs.initialize(repeating: RunSlot(), count: Self.maxRuns)
   }
@@ -92,39 +95,57 @@ struct RunBuilder: ~Copyable {
     runs.deallocate()
   }
 
+  /// Takes records from a list that is in order, from `first` on, up to those of the time `limit` or until the output
+  /// is full.
+  ///
+  /// - Returns: index of the first that was not taken.
+  mutating func process(
+    _ places: UnsafeBufferPointer<RecordPlace>, from first: Int, upTo limit: UInt64,
+    in bytes: UnsafeRawBufferPointer
+  ) -> Int {
+    var next = first
+    while next < places.count, places[next].time <= limit, !output.isFull {
+      take(places[next].record(in: bytes))
+      next &+= 1
+    }
+    return next
+  }
+
+  mutating func process(_ record: RecordView) { take(record) }
+
   /// Takes the next record of the target. Records must come in order of time, as far as that is possible.
   @inline(__always)
-  mutating func process(_ record: RecordView) {
+  private mutating func take(_ record: RecordView) {
     let time = record.time
+    let type = record.type
     statistics.records &+= 1
-    guard time < Self.maxTime else {
-      oddities.count(.impossibleTime)
-      return
-    }
-    if record.type >= RecordType.firstUser { return reading(record, time) }
-    losses.note(record, time)
+    guard time < Self.maxTime, type < RecordType.firstUser else { return takeOther(record) }
     let thread = threadIndex(record.tid)
     guard thread >= 0 else { return }
-    let before = threads[thread].lastTime
-    if time < before {
-      oddities.count(.timeReversed)
-    } else {
-      threads[thread].lastTime = time
-    }
-    let now = threads[thread].lastTime
+    let state = threads + thread
+    let before = state.pointee.lastTime
+    if time < before { oddities.count(.timeReversed) }
+    let now = max(time, before)
+    state.pointee.lastTime = now
     if hasExtras { noteExtras(record, thread, now) }
-    switch record.type {
-    case RecordType.operatorBegin:
+    if type == RecordType.operatorBegin {
       beginOperator(thread, now, record.ref, last: record.ref)
-    case RecordType.barrier:
-      barrier(thread, now, isFinal: record.flags == UInt8(PI_BARRIER_FINAL.rawValue))
-    case RecordType.operatorFused:
+    } else if type == RecordType.operatorFused {
       guard let fused = record.read(pi_op_fused.self) else { return oddities.count(.shortRecord) }
       beginOperator(thread, now, record.ref, last: fused.last_ref)
-    default:
+    } else if type == RecordType.barrier {
+      barrier(thread, now, isFinal: record.flags == UInt8(PI_BARRIER_FINAL.rawValue))
+    } else {
       previousTime = before
       processRare(record, thread, now)
     }
+  }
+
+  /// A record of the recorder, or one with a time that no clock says.
+  @inline(never)
+  private mutating func takeOther(_ record: RecordView) {
+    guard record.time < Self.maxTime else { return oddities.count(.impossibleTime) }
+    reading(record, record.time)
   }
 
   /// Counters and the scheduler's view, in a trace that has them.
@@ -133,6 +154,7 @@ struct RunBuilder: ~Copyable {
     if context.hasScheduler { noteRunning(record, thread, now) }
   }
 
+  @inline(never)
   private mutating func processRare(_ record: RecordView, _ thread: Int, _ now: UInt64) {
     switch record.type {
     case RecordType.tokenBegin:
@@ -199,22 +221,17 @@ struct RunBuilder: ~Copyable {
   /// Index of the thread's state; -1 when there are more than can be followed.
   @inline(__always)
   private mutating func threadIndex(_ tid: UInt32) -> Int {
-    if tid == recentTID, recentThread >= 0 { return recentThread }
     var slot = Self.hash(tid) & threadMask
-    while threadTable[slot] != 0 {
-      let thread = Int(threadTable[slot]) - 1
-      if threads[thread].tid == tid {
-        recentTID = tid
-        recentThread = thread
-        return thread
-      }
-      slot = (slot + 1) & threadMask
+    while threadTable[slot].thread >= 0 {
+      if threadTable[slot].tid == tid { return Int(threadTable[slot].thread) }
+      slot = (slot &+ 1) & threadMask
     }
     return addThread(tid)
   }
 
   private static func hash(_ tid: UInt32) -> Int { Int((tid &* 0x9e37_79b1) >> 8) }
 
+  @inline(never)
   private mutating func addThread(_ tid: UInt32) -> Int {
     guard threadCount < Self.maxThreads else {
       oddities.count(.tooMany)
@@ -225,14 +242,15 @@ struct RunBuilder: ~Copyable {
     if context.hasCounters { counters.append(CounterState()) }
     if context.hasScheduler { scheduling.append(SchedulerState()) }
     threadCount += 1
-    insert(tid, threadCount)
+    insert(threadCount - 1)
     return threadCount - 1
   }
 
-  private func insert(_ tid: UInt32, _ value: Int) {
+  private func insert(_ thread: Int) {
+    let tid = threads[thread].tid
     var slot = Self.hash(tid) & threadMask
-    while threadTable[slot] != 0 { slot = (slot + 1) & threadMask }
-    threadTable[slot] = Int32(value)
+    while threadTable[slot].thread >= 0 { slot = (slot + 1) & threadMask }
+    threadTable[slot] = ThreadTableEntry(tid: tid, thread: Int32(thread))
   }
 
   private mutating func growThreads() {
@@ -244,9 +262,9 @@ struct RunBuilder: ~Copyable {
     threadTable.deallocate()
     let size = threadCapacity * 4
     threadTable = .allocate(capacity: size)
-    threadTable.initialize(repeating: 0, count: size)
+    threadTable.initialize(repeating: ThreadTableEntry(), count: size)
     threadMask = size - 1
-    for thread in 0..<threadCount { insert(threads[thread].tid, thread + 1) }
+    for thread in 0..<threadCount { insert(thread) }
   }
 
   /// The caller's state of a thread, created on its first call; nil when there are too many.

@@ -21,14 +21,21 @@ struct ThreadState {
   /// Expected next position in the structure's execution order.
   var cursor: Int32 = 0
   var activity = Activity.idle
-  /// Position of the open span, -1 where unknown.
-  var position: Int32 = -1
   var lastTime: UInt64 = 0
-  var span = OperatorSpan(
-    graph: -1, step: -1, structure: 0, node: -1, lastNode: -1, thread: ThreadID(0),
-    range: TimeRange(start: .init(nanoseconds: 0), end: .init(nanoseconds: 0)),
-    barrier: TimeRange(start: .init(nanoseconds: 0), end: .init(nanoseconds: 0)), isMainThread: false,
-    isRepaired: false)
+  /// Of a caller: everything up to here is in a span or a gap; `unaccounted` before its first event.
+  var accountedUntil = Self.unaccounted
+  static let unaccounted = UInt64.max
+
+  // The open operator: what its span needs beside the run and the thread.
+
+  /// In the execution order, -1 where unknown.
+  var position: Int32 = -1
+  var node: Int32 = -1
+  var lastNode: Int32 = -1
+  var begin: UInt64 = 0
+  /// Valid at its barrier: the end of the wait as far as it is known, and the arrival.
+  var barrierEnd: UInt64 = 0
+  var end: UInt64 = 0
 }
 
 /// A CPU graph that is being computed.
@@ -46,6 +53,7 @@ struct RunSlot {
   var nodes: UnsafeMutablePointer<Int32>?
   var durations: UnsafeMutablePointer<UInt32>?
   var stamps: UnsafeMutablePointer<UInt32>?
+  var absorbed: UnsafeMutablePointer<UInt8>?
   var executedCount: Int32 = 0
   var structureNumber: UInt32 = 0
   var begin: UInt64 = 0
@@ -129,8 +137,6 @@ struct Caller {
   /// The step before the open one.
   var previous: TokenStep?
   var graphs: [GraphFrame] = []
-  /// Everything of this thread up to here is in a span or a gap; nil before its first event.
-  var accountedUntil: UInt64?
   /// Open samplers, outermost first.
   var samplers: [UInt8] = []
   var samplingSince: UInt64 = 0

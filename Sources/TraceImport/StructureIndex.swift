@@ -18,7 +18,7 @@ final class StructureIndex {
   /// The run in which a position was last seen, plus one: counts an operator once for all threads.
   let stamps: UnsafeMutablePointer<UInt32>
   /// 1 where the operator was seen fused into an earlier one.
-  private let absorbed: UnsafeMutablePointer<UInt8>
+  let absorbed: UnsafeMutablePointer<UInt8>
   private(set) var absorbedCount = 0
   /// Layer by node.
   let layers: [Int?]

@@ -226,6 +226,9 @@ public struct LossGap: Sendable {
 public protocol RunVisitor {
   mutating func structure(_ structure: GraphStructure)
   mutating func operatorSpan(_ span: OperatorSpan)
+  /// Several spans, one after the other. For visitors that are faster at many: by default it does what `operatorSpan`
+  /// does with each, and a visitor that has its own must lead to the same. Not called in a trace with counters.
+  mutating func operatorSpans(_ spans: Span<OperatorSpan>)
   mutating func graphRun(_ run: GraphRun)
   mutating func gap(_ gap: GapSpan)
   mutating func experts(_ activation: ExpertActivation)
@@ -246,6 +249,9 @@ public protocol RunVisitor {
 extension RunVisitor {
   public mutating func structure(_ structure: GraphStructure) {}
   public mutating func operatorSpan(_ span: OperatorSpan) {}
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    for index in spans.indices { operatorSpan(spans[index]) }
+  }
   public mutating func graphRun(_ run: GraphRun) {}
   public mutating func gap(_ gap: GapSpan) {}
   public mutating func experts(_ activation: ExpertActivation) {}
