@@ -320,6 +320,21 @@ def test_engine_after_a_thousand_children(binary, text, trace):
     expect_steps(trace, 24)
 
 
+def test_fork_after_more_children_than_there_is_room_for(binary, text, trace):
+    """8192 processes can be followed at a time: those that have ended must have left their places."""
+    with recorded(trace, binary, stderr=subprocess.PIPE) as target:
+        target.ask("children 9000")
+        target.load()
+        child = targets.numbers(target.ask("fork 400"))
+        assert child == numbers_of(target) == text[:400]
+        pid = target.pid
+        assert target.end() == 0
+        assert b"no room" not in target.process.stderr.read()
+    found = pitrace.read(trace)
+    assert found.count(pitrace.TOKEN_END, pid) == 401
+    assert found.count(pitrace.TOKEN_END) > 600, "the child was not followed"
+
+
 def test_child_dies_while_probes_go_in(binary, tmp_path):
     """The command goes on without it, and so does the recording."""
     for attempt in range(8):

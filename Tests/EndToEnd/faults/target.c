@@ -142,6 +142,19 @@ static void fork_and_generate(int tokens) {
   answer_tokens(tokens, out);
 }
 
+/* Processes that end at once, one after the other. */
+static void make_children(int count) {
+  int status;
+
+  for (int i = 0; i < count; i++) {
+    pid_t child = fork();
+    if (child == 0)
+      _exit(0);
+    if (child < 0 || waitpid(child, &status, 0) != child || status)
+      fail("a child");
+  }
+}
+
 /* A filter as containers have it: system calls that its author did not know kill the process. Those of
  * uretprobes and uprobes on x86_64 are 335 and 336. */
 static void filter_system_calls(void) {
@@ -184,6 +197,8 @@ static void obey(const char *word, const char *argument) {
       fail("cannot load the backend");
   } else if (!strcmp(word, "model"))
     load_model(argument);
+  else if (!strcmp(word, "children"))
+    make_children(a);
   else if (!strcmp(word, "filter"))
     filter_system_calls();
   else if (!strcmp(word, "ignore"))
