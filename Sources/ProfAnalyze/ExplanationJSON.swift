@@ -2,9 +2,10 @@ import Statistics
 
 /// Explanations of token steps for programs.
 ///
-/// `{"tokens":[{"step":…,"phase":…,"position":…,"n_kv":…,"n_tokens":…,"context":…,"start_ns":…,"duration_ns":…,
-/// "explained_ns":…,"peers":…,"expected_ns":…,"typical_ns":…,"typical_position":…,"excess_ns":…,
-/// "parts":[{"cause":…,"ns":…,"details":[{"name":…,"ns":…,"count":…}]}],"missing":[…],"notes":[…]}]}`.
+/// `{"tokens":[{"step":…,"phase":…,"position":…,"n_kv":…,"n_tokens":…,"context":…,"start_ns":…,
+/// "duration_ns":…,"explained_ns":…,"peers":…,"expected_ns":…,"typical_ns":…,"typical_position":…,
+/// "excess_ns":…,"parts":[{"cause":…,"ns":…,"details":[{"name":…,"ns":…,"count":…}]}],"missing":[…],
+/// "notes":[…]}]}`.
 /// The parts that are not null add up to `excess_ns`.
 struct ExplanationJSON {
   private(set) var text = "{\"tokens\":["
@@ -19,9 +20,11 @@ struct ExplanationJSON {
 
   private mutating func add(_ explanation: Explanation) {
     let step = explanation.step
-    text += "{\"step\":\(step.index),\"phase\":\"\(step.phase.rawValue)\",\"position\":\(number(step.place.position))"
+    text +=
+      "{\"step\":\(step.index),\"phase\":\"\(step.phase.rawValue)\",\"position\":\(number(step.place.position))"
     text += ",\"n_kv\":\(number(step.place.cells)),\"n_tokens\":\(number(step.tokenCount))"
-    text += ",\"context\":\"0x\(String(step.context, radix: 16))\",\"start_ns\":\(step.range.start.nanoseconds)"
+    text +=
+      ",\"context\":\"0x\(String(step.context, radix: 16))\",\"start_ns\":\(step.range.start.nanoseconds)"
     text += ",\"duration_ns\":\(explanation.duration),\"explained_ns\":\(explanation.explained)"
     text += ",\"peers\":\(explanation.peers),\"expected_ns\":\(number(explanation.expected))"
     text += ",\"typical_ns\":\(number(explanation.typical))"

@@ -5,7 +5,9 @@ extension SummaryText {
   private static let shownTakers = 4
 
   mutating func interference() {
-    guard let interference = summary.interference, interference.steps > 0, interference.time > 0 else { return }
+    guard let interference = summary.interference, interference.steps > 0, interference.time > 0 else {
+      return
+    }
     page.heading("What it cost the token steps that generate")
     page.fact("no CPU", cost(interference.preempted))
     if interference.forOthers > 0 {
@@ -14,7 +16,8 @@ extension SummaryText {
     for taker in interference.takers.prefix(Self.shownTakers) {
       page.fact(
         "  \(TextPage.name(taker.name))",
-        "\(formatDuration(taker.cost)) in \(formatCount(taker.steps, "step")), \(formatCount(taker.count, "time"))")
+        "\(formatDuration(taker.cost)) in \(formatCount(taker.steps, "step")), \(formatCount(taker.count, "time"))"
+      )
     }
     if interference.migrating > 0 { page.fact("moved by the kernel", cost(interference.migrating)) }
     if interference.asleep > 0 { page.fact("asleep in operators", cost(interference.asleep)) }
@@ -26,7 +29,9 @@ extension SummaryText {
   }
 
   private func cost(_ time: Int64) -> String {
-    guard let interference = summary.interference, interference.time > 0, interference.steps > 0 else { return "-" }
+    guard let interference = summary.interference, interference.time > 0, interference.steps > 0 else {
+      return "-"
+    }
     return "\(formatDuration(time / Int64(interference.steps))) a step"
       + " (\(formatShare(Double(time) / Double(interference.time))))"
   }

@@ -23,7 +23,8 @@ extension SummaryText {
     page.fact("\(drift.phase.rawValue)\(many)", text)
     text = "\(signed(drift.fit.perPosition * 1000)) for 1000 positions"
     if drift.levels.count > 1, let stair = drift.stair {
-      text += " within a length of the cache, and \(signed(Double(stair))) at each of \(drift.levels.count - 1) stairs"
+      text +=
+        " within a length of the cache, and \(signed(Double(stair))) at each of \(drift.levels.count - 1) stairs"
     }
     if drift.first == drift.last { text = "nothing that stands out" }
     page.fact("  rises by", text + "; half of the steps within ±\(formatDuration(Int64(drift.fit.spread)))")
@@ -38,7 +39,8 @@ extension SummaryText {
     var rows = [["cache", "positions", "steps", "p50"]]
     for level in drift.levels.prefix(Self.shownLevels) {
       rows.append([
-        String(level.cells), "\(level.positions.lowerBound)–\(level.positions.upperBound)", String(level.steps),
+        String(level.cells), "\(level.positions.lowerBound)–\(level.positions.upperBound)",
+        String(level.steps),
         formatDuration(level.median, aligned: true),
       ])
     }
@@ -69,7 +71,8 @@ extension SummaryText {
   /// What a finding would win, in words.
   func effect(_ finding: Finding) -> String {
     guard let effect = finding.effect else { return "" }
-    var text = "at most \(formatDuration(effect.time)) a token step, \(formatShare(effect.share)) of the generation"
+    var text =
+      "at most \(formatDuration(effect.time)) a token step, \(formatShare(effect.share)) of the generation"
     if let rate = summary.speed.generatedTokensPerSecond, let speedUp = effect.speedUp, speedUp < 100 {
       text += ": \(formatDecimal(rate, digits: 1)) to \(formatDecimal(rate * speedUp, digits: 1)) steps/s"
     }

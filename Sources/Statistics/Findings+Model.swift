@@ -36,20 +36,25 @@ extension Finding {
       name: "outside-engine",
       evidence: "between token steps, \(formatShare(share)) of the generation is the caller's own code"
         + " (\(formatDuration(generation.outside / Int64(max(generation.steps, 1)))) a token): neither steps nor samplers.",
-      advice: "Look at what the program does with each token: detokenising, callbacks, streaming, a slow reader.",
+      advice:
+        "Look at what the program does with each token: detokenising, callbacks, streaming, a slow reader.",
       effect: generation.effect(generation.outside))
   }
 
   static func contextGrowth(_ summary: Summary) -> Finding? {
-    guard let drift = summary.drifts.first, let growth = drift.growth, drift.last > drift.first else { return nil }
+    guard let drift = summary.drifts.first, let growth = drift.growth, drift.last > drift.first else {
+      return nil
+    }
     let cost = drift.mean &- drift.first
-    guard Double(cost) > contextLimit * Double(drift.mean), drift.fit.spread < Double(drift.last &- drift.first)
+    guard Double(cost) > contextLimit * Double(drift.mean),
+      drift.fit.spread < Double(drift.last &- drift.first)
     else { return nil }
     var evidence =
       "a \(drift.phase.rawValue) step takes \(formatDuration(drift.first)) at position \(drift.positions.lowerBound) and"
       + " \(formatDuration(drift.last)) at \(drift.positions.upperBound) (+\(formatShare(growth)))"
     if let carrier = drift.carriers.first {
-      evidence += "; \(carrier.name) carries"
+      evidence +=
+        "; \(carrier.name) carries"
         + " \(formatShare(Double(carrier.growth) / Double(drift.last &- drift.first))) of that"
     }
     let usesFlash = summary.models.contains { $0.hints.contains("flash attention") }
@@ -64,10 +69,14 @@ extension Finding {
     guard let head = summary.parts.first(where: { $0.part == .head }), let share = head.decodeShare,
       share > headLimit
     else { return nil }
-    let weights = summary.models.lazy.compactMap { $0.weights["output.weight"] ?? $0.weights["token_embd.weight"] }
-      .first
+    let weights = summary.models.lazy.compactMap {
+      $0.weights["output.weight"] ?? $0.weights["token_embd.weight"]
+    }
+    .first
     var evidence = "the head takes \(formatShare(share)) of the decode steps"
-    if let weights { evidence += ": it reads \(formatBytes(weights.bytes)) of \(weights.type) for each token" }
+    if let weights {
+      evidence += ": it reads \(formatBytes(weights.bytes)) of \(weights.type) for each token"
+    }
     let vocabulary = summary.models.lazy.compactMap(\.vocabularySize).first
     if let vocabulary { evidence += ", for a vocabulary of \(vocabulary)" }
     let bits = weights.flatMap { Self.bits(ofType: $0.type) }
@@ -102,10 +111,12 @@ extension Finding {
     let each = Double(islands.reduce(0) { $0 &+ $1.count }) / Double(summary.generation.steps)
     return Finding(
       name: "cpu-fallback",
-      evidence: "\(formatDecimal(each, digits: 1)) times a token step, the graph goes from \(worst.before) to the CPU and"
+      evidence:
+        "\(formatDecimal(each, digits: 1)) times a token step, the graph goes from \(worst.before) to the CPU and"
         + " back, for \(formatDuration(effect.time)) a step; most of all for"
         + " \(worst.operators.map { $0.isEmpty ? "nothing" : $0 } ?? "operators that were not recorded").",
-      advice: "The backend lacks these operators, or their tensors are kept on the CPU: another quantisation or backend"
+      advice:
+        "The backend lacks these operators, or their tensors are kept on the CPU: another quantisation or backend"
         + " version may have them. `prof-analyze backends --islands` lists all.", effect: effect)
   }
 
@@ -121,7 +132,8 @@ extension Finding {
     }
     return Finding(
       name: "disk-bound-experts", evidence: evidence + ".",
-      advice: "The experts do not stay in memory: free memory, quantise smaller, or lock the model in it (--mlock)"
+      advice:
+        "The experts do not stay in memory: free memory, quantise smaller, or lock the model in it (--mlock)"
         + " where it fits.", effect: effect)
   }
 
@@ -136,7 +148,8 @@ extension Finding {
       name: "page-faults",
       evidence: "operators with page faults took \(formatDuration(costs.operators)) longer than without"
         + " (\(formatCount(costs.faults, "fault")) in \(formatCount(costs.steps, "step")); \(disk)).",
-      advice: "Weights are touched for the first time, or do not stay in memory: warm up, or lock the model in memory"
+      advice:
+        "Weights are touched for the first time, or do not stay in memory: warm up, or lock the model in memory"
         + " (--mlock) where it fits.", effect: effect)
   }
 }

@@ -22,11 +22,13 @@ extension Finding {
     var isTarget = false
     if let worst = summary.interference?.takers.first(where: { $0.kind == .task || $0.kind == .target }) {
       isTarget = worst.kind == .target
-      evidence += "; most of all \(worst.name) had it, which made \(formatCount(worst.steps, "token")) later by"
+      evidence +=
+        "; most of all \(worst.name) had it, which made \(formatCount(worst.steps, "token")) later by"
         + " \(formatDuration(worst.cost)) (\(formatCount(worst.count, "time")))"
     } else if let worst = summary.scheduler.preemptors(target: summary.facts.processes).first {
       isTarget = worst.isTarget
-      evidence += "; most of all \(isTarget ? "the target's other threads" : worst.name) had it"
+      evidence +=
+        "; most of all \(isTarget ? "the target's other threads" : worst.name) had it"
         + " (\(formatCount(worst.count, "time")), \(formatDuration(worst.time)))"
     }
     return Finding(
@@ -34,7 +36,8 @@ extension Finding {
       advice: "All threads wait at the barrier for the one without a CPU: "
         + (isTarget
           ? "use fewer threads, no more than there are free CPUs."
-          : "keep other tasks off these CPUs (taskset, nice), or use fewer threads."), effect: cost)
+          : "keep other tasks off these CPUs (taskset, nice), or use fewer threads."),
+      effect: cost)
   }
 
   static func frequency(_ summary: Summary) -> Finding? {
@@ -67,16 +70,26 @@ extension Finding {
   }
 
   static func recorderCost(_ summary: Summary) -> Finding? {
-    guard let time = summary.facts.recorderTime, let duration = summary.facts.duration,
-      duration >= leastDuration
-    else { return nil }
-    let share = Double(time) / Double(duration)
-    guard share > recorderLimit else { return nil }
+    let taken = summary.interference?.takers.first { $0.kind == .task && $0.name == "pi-record" }
+    let effect = taken.flatMap { summary.generation.effect($0.cost) }
+    var evidence: [String] = []
+    if let time = summary.facts.recorderTime, let duration = summary.facts.duration,
+      duration >= leastDuration,
+      Double(time) > recorderLimit * Double(duration)
+    {
+      evidence.append(
+        "used \(formatShare(Double(time) / Double(duration))) of one CPU (\(formatDuration(time)))")
+    }
+    if let taken, let effect, effect.share > runnableLimit {
+      evidence.append(
+        "had a CPU that the target wanted, which made \(formatCount(taken.steps, "token")) later by"
+          + " \(formatDuration(taken.cost))")
+    }
+    guard !evidence.isEmpty else { return nil }
     return Finding(
-      name: "recorder-cost",
-      evidence: "the recorder itself used \(formatShare(share)) of one CPU (\(formatDuration(time))).",
+      name: "recorder-cost", evidence: "the recorder itself \(evidence.joined(separator: ", and ")).",
       advice: "Where the target needs all CPUs it ran slower than without: record with a lower --level or"
-        + " --compress 0, and compare speeds.")
+        + " --compress 0, and compare speeds.", effect: effect)
   }
 
   static func probeCost(_ summary: Summary) -> Finding? {

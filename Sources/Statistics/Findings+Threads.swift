@@ -61,7 +61,8 @@ extension Finding {
       "the main thread (\(main.thread.rawValue)) waits in barriers for \(formatShare(share)) of its time in"
       + " graphs (\(formatDuration(main.totals.barrier)))"
     if let worst = summary.imbalances.first, let excess = worst.excess, excess > 0.2 {
-      evidence += "; least even is \(worst.op): its last thread works \(formatShare(excess)) longer than all on average"
+      evidence +=
+        "; least even is \(worst.op): its last thread works \(formatShare(excess)) longer than all on average"
     }
     let effect = summary.generation.effect(summary.generation.barrier)
     let waits = summary.threads.compactMap { row in row.barrierShare.map { (share: $0, thread: row.thread) } }
@@ -87,10 +88,12 @@ extension Finding {
     guard let least = idle.min(by: { $0.totals.operators < $1.totals.operators }) else { return nil }
     return Finding(
       name: "idle-threads",
-      evidence: "\(idle.count) of \(working.count) threads do nearly no work: thread \(least.thread.rawValue) takes part"
+      evidence:
+        "\(idle.count) of \(working.count) threads do nearly no work: thread \(least.thread.rawValue) takes part"
         + " in \(least.totals.operatorCount) operators and works \(formatDuration(least.totals.operators)) in them,"
         + " the busiest \(formatDuration(most)).",
-      advice: "Operators too small to divide, or of which one thread does all: -t \(working.count - idle.count)"
+      advice:
+        "Operators too small to divide, or of which one thread does all: -t \(working.count - idle.count)"
         + " gives the same speed, and the CPUs that now spin in barriers to others.")
   }
 }

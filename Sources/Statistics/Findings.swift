@@ -32,7 +32,8 @@ public struct Finding: Sendable, Equatable {
   /// Only what the numbers prove; most runs have none. The largest effect first, those without a number last.
   static func all(_ summary: Summary) -> [Finding] {
     let rules = [
-      tooManyThreads, oversubscribed, barriers, idleThreads, preemption, fallback, experts, pageFaults, frequency,
+      tooManyThreads, oversubscribed, barriers, idleThreads, preemption, fallback, experts, pageFaults,
+      frequency,
       contextGrowth, head, sampling, outside, probeCost, recorderCost, losses, silentSites,
     ]
     return rules.compactMap { $0(summary) }.enumerated().sorted { a, b in

@@ -7,8 +7,8 @@ public enum ThreadActivity: String, Sendable, Hashable, CaseIterable {
   case blocked
 }
 
-/// A task that got the CPU in a thread's place. Whom it left it to is not recorded, unless to another of the target's
-/// threads.
+/// A task that got the CPU in a thread's place. Whom it left it to is not recorded, unless to another of the
+/// target's threads.
 public struct Preemptor: Sendable, Hashable {
   public var thread: ThreadID
   /// nil where the kernel does not tell.

@@ -69,7 +69,9 @@ import TraceModel
 
   @Test func requestsShareAFit() {
     // The same positions again and again, as a server's.
-    let places = (0..<3_000).map { ContextPlace(position: 20 + $0 % 300, cells: (20 + $0 % 300) / 256 * 256 + 256) }
+    let places = (0..<3_000).map {
+      ContextPlace(position: 20 + $0 % 300, cells: (20 + $0 % 300) / 256 * 256 + 256)
+    }
     let fit = ContextBins(places).fit { Int64(9_000 + 11 * places[$0].position! + $0 % 3) }
     #expect(isClose(fit.perPosition, 11) && isClose(fit.base, 9_000))
   }

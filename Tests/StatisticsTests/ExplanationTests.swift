@@ -4,29 +4,6 @@ import TraceModel
 @testable import Statistics
 
 @Suite struct ExplanationTests {
-  /// The parts that are known add up to the excess, whatever they are.
-  private func expectExact(_ explanation: Explanation, _ location: SourceLocation = #_sourceLocation) {
-    guard let excess = explanation.excess else { return }
-    let sum = explanation.parts.reduce(Int64(0)) { $0 + ($1.time ?? 0) }
-    #expect(sum == excess, sourceLocation: location)
-    #expect(excess == explanation.explained - (explanation.typical ?? 0), sourceLocation: location)
-  }
-
-  private func explain(
-    _ run: TokenRun, _ step: Int, facts: RecordingFacts = RecordingFacts(),
-    _ location: SourceLocation = #_sourceLocation
-  ) throws -> Explanation {
-    let explainer = run.explainer(facts)
-    for explanation in explainer.all() { expectExact(explanation, location) }
-    return try #require(explainer.explanation(ofStep: step), sourceLocation: location)
-  }
-
-  private func causes(_ explanation: Explanation) -> [Cause: Int64] {
-    var result: [Cause: Int64] = [:]
-    for part in explanation.parts { if let time = part.time, time != 0 { result[part.cause] = time } }
-    return result
-  }
-
   @Test func whatTookLongerIsNamed() throws {
     var run = TokenRun()
     run.steps(10..<30)
@@ -43,7 +20,8 @@ import TraceModel
     #expect(run.explainer().slowest(5).map(\.step.index) == [20])
     // Not recorded is nil, and said how to record.
     #expect(slow.time(.preemption) == nil && slow.time(.pageFaults) == nil && slow.time(.frequency) == nil)
-    #expect(slow.missing.contains { $0.contains("--sched") } && slow.missing.contains { $0.contains("--pmc") })
+    #expect(
+      slow.missing.contains { $0.contains("--sched") } && slow.missing.contains { $0.contains("--pmc") })
     #expect(try explain(run, 19).excess == 0)
   }
 
@@ -131,8 +109,8 @@ import TraceModel
   @Test func aThreadThatGoesOnLateAfterTheBarrierIsLate() throws {
     var run = TokenRun()
     run.steps(10..<30) { $0.threads = 2 }
-    // It arrives in time at the barrier of operator 1, has no CPU at the release, and begins operator 2 late: that
-    // is a stretch at the barrier that goes on into the time of the next operator.
+    // It arrives in time at the barrier of operator 1, has no CPU at the release, and begins operator 2 late:
+    // that is a stretch at the barrier that goes on into the time of the next operator.
     run.add(
       .init(
         position: 30, threads: 2,
@@ -148,8 +126,8 @@ import TraceModel
   @Test func workDoneForAThreadWithoutACPUIsItsPreemptionToo() throws {
     var run = TokenRun()
     run.steps(10..<30) { $0.threads = 2 }
-    // The main thread takes over what the other one does not do: the product takes 700 ns longer, and the other one
-    // has no CPU for 1,500 ns of it.
+    // The main thread takes over what the other one does not do: the product takes 700 ns longer, and the
+    // other one has no CPU for 1,500 ns of it.
     run.add(
       .init(
         position: 30, product: 1_700, threads: 2,
@@ -202,7 +180,8 @@ import TraceModel
     #expect(causes(try explain(run, 20)) == [.pageFaults: 4_000])
     // Without faults it may have slept for the main thread: then it is a wait at the barrier.
     run.add(
-      .init(position: 40, threads: 2, taken: [.init(time: 4_000, by: nil, op: 0, thread: 101, isAsleep: true)]))
+      .init(
+        position: 40, threads: 2, taken: [.init(time: 4_000, by: nil, op: 0, thread: 101, isAsleep: true)]))
     #expect(causes(try explain(run, 30)) == [.barrier: 4_000])
   }
 
@@ -210,7 +189,10 @@ import TraceModel
     var run = TokenRun()
     func read(_ kilohertz: UInt32) {
       let time = run.clock
-      run.visit { $0.reading(Reading(time: TraceTime(nanoseconds: time), value: .frequency(cpu: 0, kilohertz: kilohertz))) }
+      run.visit {
+        $0.reading(
+          Reading(time: TraceTime(nanoseconds: time), value: .frequency(cpu: 0, kilohertz: kilohertz)))
+      }
     }
     read(2_000_000)
     run.steps(10..<30)
@@ -221,7 +203,8 @@ import TraceModel
     run.steps(31..<40)
     let slow = try explain(run, 20)
     #expect(causes(slow) == [.frequency: 5_000, .operators: 2_000])
-    #expect(slow.parts.first { $0.cause == .frequency }?.details.first?.name == "at 1.00 GHz instead of 2.00 GHz")
+    #expect(
+      slow.parts.first { $0.cause == .frequency }?.details.first?.name == "at 1.00 GHz instead of 2.00 GHz")
     #expect(try explain(run, 19).time(.frequency) == 0)
   }
 
@@ -234,7 +217,8 @@ import TraceModel
       run.visit {
         $0.threadSlice(
           ThreadSlice(
-            thread: ThreadID(100), range: range(start, end), activity: .running, cpu: cpu, isMigration: moved))
+            thread: ThreadID(100), range: range(start, end), activity: .running, cpu: cpu, isMigration: moved)
+        )
       }
     }
     let begin = run.clock
@@ -249,7 +233,8 @@ import TraceModel
     let slow = try explain(run, 20, facts: facts)
     #expect(causes(slow) == [.migration: 5_000])
     let threads = ThreadTable(
-      run.run.operators, phases: [.decode], names: [:], scheduler: run.run.scheduler, clusters: facts.clusters)
+      run.run.operators, phases: [.decode], names: [:], scheduler: run.run.scheduler, clusters: facts.clusters
+    )
     #expect(threads.rows[0].clusterMigrations == 2 && threads.rows[0].scheduled?.migrations == 2)
     // Of one kind all CPUs are alike.
     #expect(
@@ -358,28 +343,5 @@ import TraceModel
     run.add(.init(position: 30))
     #expect(try explain(run, 20).notes.contains { $0.contains("12 records lost") })
     #expect(try explain(run, 10).notes.isEmpty)
-  }
-
-  @Test func hostileTimesDoNotTrap() {
-    var run = StepAccounts()
-    run.structure(structure1)
-    let end = UInt64(1) << 60
-    for index in 0..<8 {
-      run.threadSlice(
-        ThreadSlice(
-          thread: ThreadID(100), range: range(5, end), activity: .runnable, cpu: .max, isMigration: true,
-          nextCPU: .min, step: index, inside: .barrier))
-      run.threadSlice(
-        ThreadSlice(thread: ThreadID(100), range: range(end, 5), activity: .running, cpu: -7))
-      run.operatorSpan(span(1, end, 5, barrier: end, step: Int32(index)))
-      run.operatorSpan(span(3, 5, end, step: Int32(index), thread: 101, main: false))
-      run.operatorSpan(span(0, 5, end, step: .max))
-      run.gap(gap(.outsideEngine, step: index, end, 5))
-      run.graphRun(graph(0, step: index, 7, end))
-      run.experts(
-        ExpertActivation(step: index, token: 0, layer: .max, experts: [.min, .max], isComplete: true))
-      run.tokenStep(step(index, .decode, 0, end))
-    }
-    for explanation in Explainer(run, facts: RecordingFacts()).all() { expectExact(explanation) }
   }
 }

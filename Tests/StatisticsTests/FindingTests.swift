@@ -24,7 +24,10 @@ import TraceModel
   @Test func aPlainRunHasNone() {
     // The head is a third of these steps.
     #expect(run { $0.head = 500 }.summary(facts()).findings.isEmpty)
-    #expect(run { $0.head = 500; $0.threads = 2 }.summary(facts()).findings.isEmpty)
+    #expect(
+      run {
+        $0.head = 500; $0.threads = 2
+      }.summary(facts()).findings.isEmpty)
     #expect(TokenRun().summary(facts()).findings.isEmpty)
   }
 
@@ -56,6 +59,18 @@ import TraceModel
     #expect(((finding.effect?.share ?? 0) - 2_000.0 / 7_200).magnitude < 0.001)
     #expect(((finding.effect?.speedUp ?? 0) - 7_200.0 / 5_200).magnitude < 0.002)
     #expect(find("preempted", run { $0.taken = [.init(time: 20, by: "stress", op: 4)] }, facts()) == nil)
+  }
+
+  @Test func theRecorderItself() throws {
+    let disturbed = run { $0.taken = [.init(time: 300, by: "pi-record", op: 4)] }
+    let finding = try #require(find("recorder-cost", disturbed, facts()))
+    #expect(finding.evidence.contains("50 tokens later") && finding.effect?.time == 300)
+    #expect(find("recorder-cost", run { $0.taken = [.init(time: 300, by: "stress", op: 4)] }, facts()) == nil)
+    var long = facts()
+    long.duration = 20_000_000_000
+    long.recorderTime = 2_000_000_000
+    let used = try #require(find("recorder-cost", run(), long))
+    #expect(used.evidence.contains("10.0 % of one CPU") && used.effect == nil)
   }
 
   @Test func idleThreads() throws {
@@ -100,8 +115,10 @@ import TraceModel
       }
       return run
     }
-    let finding = try #require(find("cpu-fallback", offloaded(["CPU", "Vulkan", "CPU", "Vulkan", "CPU"]), facts()))
-    #expect(finding.evidence.hasPrefix("1.0 times a token step, the graph goes from Vulkan to the CPU and back"))
+    let finding = try #require(
+      find("cpu-fallback", offloaded(["CPU", "Vulkan", "CPU", "Vulkan", "CPU"]), facts()))
+    #expect(
+      finding.evidence.hasPrefix("1.0 times a token step, the graph goes from Vulkan to the CPU and back"))
     #expect(finding.evidence.contains("SOFT_MAX"))
     // Of 900 ns.
     #expect(finding.effect?.time == 100)
@@ -113,7 +130,8 @@ import TraceModel
     func mixture(major: UInt64, op: String = "MUL_MAT_ID") -> Summary {
       var statistics = RunStatistics(counters: TokenRun.counters)
       statistics.structure(
-        GraphStructure(number: 1, nodes: [node(1, op, "ffn_moe_up-0", layer: 0)], constants: [], isComplete: true))
+        GraphStructure(
+          number: 1, nodes: [node(1, op, "ffn_moe_up-0", layer: 0)], constants: [], isComplete: true))
       for index in 0..<40 {
         let start = UInt64(index) * 10_000
         let isSlow = index % 4 == 0
@@ -131,7 +149,8 @@ import TraceModel
       return Summary(statistics, facts: facts())
     }
     let finding = try #require(mixture(major: 2).findings.first { $0.name == "disk-bound-experts" })
-    #expect(finding.evidence.contains("20 of 90 faults read a disk") && finding.evidence.contains("8 routings"))
+    #expect(
+      finding.evidence.contains("20 of 90 faults read a disk") && finding.evidence.contains("8 routings"))
     #expect(finding.effect?.time == 1_000)
     #expect(!mixture(major: 0).findings.contains { $0.name == "disk-bound-experts" })
     let dense = mixture(major: 2, op: "MUL_MAT").findings
@@ -201,7 +220,8 @@ import TraceModel
       step.sampling = 2_000
       step.taken = [.init(time: 9_000, by: "stress", op: 4)]
     }.summary(lossy).findings
-    #expect(findings.map(\.name) == ["preempted", "sampling", "losses"] || findings.first?.name == "preempted")
+    #expect(
+      findings.map(\.name) == ["preempted", "sampling", "losses"] || findings.first?.name == "preempted")
     let shares = findings.map { $0.effect?.share ?? -1 }
     #expect(shares == shares.sorted(by: >) && findings.last?.name == "losses")
   }

@@ -1,8 +1,10 @@
+import Testing
 import TraceModel
 
 @testable import Statistics
 
-/// Makes the events of token steps as an import does, in its order: two layers of a product and attention, and a head.
+/// Makes the events of token steps as an import does, in its order: two layers of a product and attention,
+/// and a head.
 ///
 /// The threads of a graph leave each barrier together when the last of them arrives, each when it has a CPU.
 struct TokenRun {
@@ -51,7 +53,9 @@ struct TokenRun {
     var thread: UInt32 = 100
   }
 
-  static let counters = [CounterColumn(index: 0, name: "page-faults"), CounterColumn(index: 1, name: "major-faults")]
+  static let counters = [
+    CounterColumn(index: 0, name: "page-faults"), CounterColumn(index: 1, name: "major-faults"),
+  ]
 
   private(set) var run: RunStatistics
   private(set) var clock: UInt64 = 1_000_000
@@ -66,7 +70,9 @@ struct TokenRun {
 
   var accounts: StepAccounts { run.accounts }
 
-  func explainer(_ facts: RecordingFacts = RecordingFacts()) -> Explainer { Explainer(run.accounts, facts: facts) }
+  func explainer(_ facts: RecordingFacts = RecordingFacts()) -> Explainer {
+    Explainer(run.accounts, facts: facts)
+  }
 
   func summary(_ facts: RecordingFacts = RecordingFacts()) -> Summary { Summary(run, facts: facts) }
 
@@ -96,7 +102,8 @@ struct TokenRun {
     run.graphRun(
       GraphRun(
         index: index, step: index, thread: ThreadID(100), range: range(graph, clock),
-        structure: step.hasStructure ? structure : nil, backend: "CPU", nodeCount: 5, threadCount: step.threads,
+        structure: step.hasStructure ? structure : nil, backend: "CPU", nodeCount: 5,
+        threadCount: step.threads,
         isComplete: true))
     gap(.finish, index, step.finish)
     let end = clock
@@ -154,7 +161,9 @@ struct TokenRun {
   private mutating func slice(
     _ taken: Taken, from start: UInt64, _ step: Int, _ inside: ThreadSlice.Inside
   ) {
-    let preemptor = taken.by.map { Preemptor(thread: ThreadID(taken.process), process: taken.process, name: $0) }
+    let preemptor = taken.by.map {
+      Preemptor(thread: ThreadID(taken.process), process: taken.process, name: $0)
+    }
     run.threadSlice(
       ThreadSlice(
         thread: ThreadID(taken.thread), range: range(start, start + taken.time),
@@ -170,9 +179,12 @@ struct TokenRun {
     let layers = (0..<2).flatMap { layer in
       let base = UInt64(0x100 * (layer + 1))
       return [
-        node(base, "MUL_MAT", "up-\(layer)", shape: [16, 1, 1, 1], sources: [0x90, 0x91], layer: layer, part: .ffn),
         node(
-          base + 1, "FLASH_ATTN_EXT", "node_\(layer)", sources: [base, 0x92, 0x93], layer: layer, part: .attention),
+          base, "MUL_MAT", "up-\(layer)", shape: [16, 1, 1, 1], sources: [0x90, 0x91], layer: layer,
+          part: .ffn),
+        node(
+          base + 1, "FLASH_ATTN_EXT", "node_\(layer)", sources: [base, 0x92, 0x93], layer: layer,
+          part: .attention),
       ]
     }
     return GraphStructure(
@@ -187,7 +199,31 @@ struct TokenRun {
         node(0x92, "NONE", "cache_k", type: "f16", shape: [8, Int64(cells), 1, 1], executed: false),
         node(0x93, "NONE", "cache_v", type: "f16", shape: [8, Int64(cells), 1, 1], executed: false),
         node(
-          0x94, "NONE", "output.weight", type: "q8_0", shape: [8, 4_000, 1, 1], executed: false, bytes: 34_000),
+          0x94, "NONE", "output.weight", type: "q8_0", shape: [8, 4_000, 1, 1], executed: false, bytes: 34_000
+        ),
       ], isComplete: true)
   }
+}
+
+/// The parts that are known add up to the excess, whatever they are.
+func expectExact(_ explanation: Explanation, _ location: SourceLocation = #_sourceLocation) {
+  guard let excess = explanation.excess else { return }
+  let sum = explanation.parts.reduce(Int64(0)) { $0 + ($1.time ?? 0) }
+  #expect(sum == excess, sourceLocation: location)
+  #expect(excess == explanation.explained - (explanation.typical ?? 0), sourceLocation: location)
+}
+
+func explain(
+  _ run: TokenRun, _ step: Int, facts: RecordingFacts = RecordingFacts(),
+  _ location: SourceLocation = #_sourceLocation
+) throws -> Explanation {
+  let explainer = run.explainer(facts)
+  for explanation in explainer.all() { expectExact(explanation, location) }
+  return try #require(explainer.explanation(ofStep: step), sourceLocation: location)
+}
+
+func causes(_ explanation: Explanation) -> [Cause: Int64] {
+  var result: [Cause: Int64] = [:]
+  for part in explanation.parts { if let time = part.time, time != 0 { result[part.cause] = time } }
+  return result
 }

@@ -5,13 +5,14 @@ import TraceModel
 
 struct ExplainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "explain", abstract: "Why a token was slow: its excess over what such steps take, cause by cause.",
+    commandName: "explain",
+    abstract: "Why a token was slow: its excess over what such steps take, cause by cause.",
     discussion: """
-      What is explained is the wall time of a token step on the thread that calls the engine, of the samplers behind
-      it, and, when another token follows, of the caller's own code up to that. The excess is over an undisturbed step
-      of the same context, phase and number of tokens at the typical position of this run; its parts add up exactly.
-      kv_growth is what the step's own position makes of it. Each part claims what the recording shows and no more;
-      what was not recorded is listed with the option that records it.
+      What is explained is the wall time of a token step on the thread that calls the engine, of the samplers
+      behind it, and, when another token follows, of the caller's own code up to that. The excess is over an
+      undisturbed step of the same context, phase and number of tokens at the typical position of this run;
+      its parts add up exactly. kv_growth is what the step's own position makes of it. Each part claims what
+      the recording shows and no more; what was not recorded is listed with the option that records it.
 
       Without --token: the steps that took most longer than expected at their position.
       """)

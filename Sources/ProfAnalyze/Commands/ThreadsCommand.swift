@@ -5,15 +5,17 @@ import TraceModel
 
 struct ThreadsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "threads", abstract: "Computing and waiting per thread, who took its CPU, and how evenly they work.",
+    commandName: "threads",
+    abstract: "Computing and waiting per thread, who took its CPU, and how evenly they work.",
     discussion: """
       op_ns, barrier_ns and n_ops count the phases selected; everything else the whole recording. What the
-      scheduler did is empty where its events were not recorded (pi-record --sched); the lateness at barriers where
-      no graph was computed by more than one thread.
+      scheduler did is empty where its events were not recorded (pi-record --sched); the lateness at barriers
+      where no graph was computed by more than one thread.
 
-      held_up_ns is how much longer the main thread waited at barriers because this thread had had no CPU. `takers`
-      are the tasks that had the CPU then, or the main thread's own, and what that cost the token steps that
-      generate. `balance` compares the thread that worked longest at each operator with all on average.
+      held_up_ns is how much longer the main thread waited at barriers because this thread had had no CPU.
+      `takers` are the tasks that had the CPU then, or the main thread's own, and what that cost the token
+      steps that generate. `balance` compares the thread that worked longest at each operator with all on
+      average.
       """)
 
   enum Table: String, ExpressibleByArgument, CaseIterable { case threads, takers, balance }

@@ -8,8 +8,8 @@ struct TokensCommand: ParsableCommand {
       Counters are those of the calling thread over the whole step and of the other threads in operators and
       barriers; empty where one of these is not known.
 
-      --why has other columns: what each step was expected to take, the excess over a typical step, its parts (as
-      `explain` defines them; they add up to it), the main cause, and who took the CPU.
+      --why has other columns: what each step was expected to take, the excess over a typical step, its parts
+      (as `explain` defines them; they add up to it), the main cause, and who took the CPU.
       """)
 
   @OptionGroup var input: TraceArgument

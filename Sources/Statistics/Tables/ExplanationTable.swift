@@ -11,7 +11,8 @@ public struct ExplanationTable: StatisticsTable, Sendable {
     [
       Column("step"), Column("phase", isText: true), Column("position"), Column("n_kv", "cache"),
       Column("duration_ns", "duration", .nanoseconds), Column("explained_ns", "with behind", .nanoseconds),
-      Column("expected_ns", "expected", .nanoseconds), Column("typical_ns", "typical", .nanoseconds, isShown: false),
+      Column("expected_ns", "expected", .nanoseconds),
+      Column("typical_ns", "typical", .nanoseconds, isShown: false),
       Column("excess_ns", "over typical", .nanoseconds), Column("cause", isText: true),
       Column("taken_by", "no CPU because of", isText: true),
     ] + Cause.allCases.map { Column("\($0.rawValue)_ns", $0.rawValue, .nanoseconds, isShown: false) }
@@ -27,8 +28,8 @@ public struct ExplanationTable: StatisticsTable, Sendable {
 }
 
 extension Explanation {
-  /// The causes of at least a fifth of what a step took too long, the largest first; none for a step that was not
-  /// slow. A slow step early in a context may still be faster than a usual one.
+  /// The causes of at least a fifth of what a step took too long, the largest first; none for a step that was
+  /// not slow. A slow step early in a context may still be faster than a usual one.
   public var mainCauses: [Part] {
     guard let excess, let surprise else { return [] }
     let most = max(excess, surprise)

@@ -19,7 +19,8 @@ public struct TakerTable: StatisticsTable, Sendable {
   }
 }
 
-/// How evenly threads share operators, by type; those with the most time between first and last arrival first.
+/// How evenly threads share operators, by type; those with the most time between first and last arrival
+/// first.
 public struct BalanceTable: StatisticsTable, Sendable {
   public var rows: [ThreadMeetings.Imbalance]
 
@@ -27,7 +28,8 @@ public struct BalanceTable: StatisticsTable, Sendable {
 
   public static let columns = [
     Column("op", "operator", isText: true), Column("count"),
-    Column("mean_ns", "threads on average", .nanoseconds), Column("longest_ns", "longest thread", .nanoseconds),
+    Column("mean_ns", "threads on average", .nanoseconds),
+    Column("longest_ns", "longest thread", .nanoseconds),
     Column("imbalance", "longer", .share), Column("spread_ns", "first to last arrival", .nanoseconds),
   ]
 

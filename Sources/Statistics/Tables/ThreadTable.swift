@@ -69,8 +69,9 @@ public struct ThreadTable: StatisticsTable, Sendable {
     Column("runnable_in_ops_ns", "no CPU in operators", .nanoseconds),
     Column("blocked_in_ops_ns", "blocked in operators", .nanoseconds, isShown: false),
     Column("runnable_in_barriers_ns", "no CPU in barriers", .nanoseconds, isShown: false),
-    Column("preemptions"), Column("cluster_migrations", "to other kind of CPU", isShown: false),
-    Column("last_arrivals", "last at barrier"), Column("late_ns", "late by", .nanoseconds),
+    Column("preemptions", isShown: false),
+    Column("cluster_migrations", "to other kind of CPU", isShown: false),
+    Column("last_arrivals", "last at barrier"), Column("late_ns", "late by", .nanoseconds, isShown: false),
     Column("held_up_ns", "held up main", .nanoseconds),
   ]
 

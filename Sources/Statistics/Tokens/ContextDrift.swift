@@ -39,7 +39,8 @@ public struct ContextDrift: Sendable {
 
   /// Relative to the first position.
   public var growth: Double? { first > 0 ? Double(last) / Double(first) - 1 : nil }
-  /// Nanoseconds that the cache's padding costs at the begin of a level: between two lengths, without the positions.
+  /// Nanoseconds that the cache's padding costs at the begin of a level: between two lengths, without the
+  /// positions.
   public var stair: Int64? {
     guard levels.count > 1, let low = levels.first, let high = levels.last else { return nil }
     return Int64(fit.perCell * Double(high.cells &- low.cells) / Double(levels.count - 1))
@@ -53,8 +54,8 @@ public struct ContextDrift: Sendable {
 }
 
 extension Explainer {
-  /// Of each context and phase that generates; those with the most steps first. Empty where positions were not
-  /// recorded, or steps are too few.
+  /// Of each context and phase that generates; those with the most steps first. Empty where positions were
+  /// not recorded, or steps are too few.
   public var drifts: [ContextDrift] {
     expectations.groups.compactMap(drift).sorted { ($1.steps, $0.context) < ($0.steps, $1.context) }
   }

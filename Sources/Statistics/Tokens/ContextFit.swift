@@ -1,10 +1,10 @@
 /// How a time grows with the context: a robust plane over the position of a token and the length of the
 /// key-value cache that its graph reads.
 ///
-/// Slopes are medians of the slopes between pairs of points (Theil and Sen), so that a third of the steps may be
-/// outliers. The engine pads the cache (to 256 cells in llama.cpp): what is computed over all of it costs the same
-/// within a padded length and rises in stairs, what skips the padding rises with each position. The first slope is
-/// taken within lengths only and the second between them, so that neither hides the other.
+/// Slopes are medians of the slopes between pairs of points (Theil and Sen), so that a third of the steps may
+/// be outliers. The engine pads the cache (to 256 cells in llama.cpp): what is computed over all of it costs
+/// the same within a padded length and rises in stairs, what skips the padding rises with each position. The
+/// first slope is taken within lengths only and the second between them, so that neither hides the other.
 public struct ContextFit: Sendable, Equatable {
   /// Nanoseconds at position 0 with an empty cache.
   public var base: Double
@@ -27,7 +27,8 @@ public struct ContextFit: Sendable, Equatable {
 public struct ContextPlace: Sendable, Hashable {
   /// Of its first token in the sequence; nil where it was not recorded.
   public var position: Int?
-  /// Cells of the key-value cache that its graph reads, padding included; nil where the structure does not tell.
+  /// Cells of the key-value cache that its graph reads, padding included; nil where the structure does not
+  /// tell.
   public var cells: Int?
 
   public init(position: Int?, cells: Int?) {
@@ -36,8 +37,8 @@ public struct ContextPlace: Sendable, Hashable {
   }
 }
 
-/// Steps in some 200 bins at most of neighbouring positions, for fits of which the cost does not depend on the number
-/// of steps. A bin stands for its steps with its medians.
+/// Steps in some 200 bins at most of neighbouring positions, for fits of which the cost does not depend on
+/// the number of steps. A bin stands for its steps with its medians.
 struct ContextBins {
   private struct Bin {
     /// A range of `order`.
@@ -93,7 +94,9 @@ struct ContextBins {
     let slope = slopeWithinLengths(heights, &scratch)
     var fit = ContextFit(base: 0, perPosition: slope, perCell: 0, spread: 0)
     fit.perCell = slopeBetweenLengths(heights, slope, &scratch)
-    scratch = bins.indices.map { heights[$0] - slope * bins[$0].position - fit.perCell * Double(bins[$0].cells) }
+    scratch = bins.indices.map {
+      heights[$0] - slope * bins[$0].position - fit.perCell * Double(bins[$0].cells)
+    }
     fit.base = median(&scratch)
     scratch = bins.indices.map {
       (heights[$0] - fit.base - slope * bins[$0].position - fit.perCell * Double(bins[$0].cells)).magnitude
@@ -102,12 +105,13 @@ struct ContextBins {
     return isSignificant(fit) ? fit : constant(value)
   }
 
-  /// Whether a fit rises, or falls, by more from the first place to the last one than it would by chance. The standard
-  /// error of that is some five spreads over the root of the number of points.
+  /// Whether a fit rises, or falls, by more from the first place to the last one than it would by chance. The
+  /// standard error of that is some five spreads over the root of the number of points.
   private func isSignificant(_ fit: ContextFit) -> Bool {
     let positions = bins.map(\.position)
     let cells = bins.map { Double($0.cells) }
-    guard let first = positions.min(), let last = positions.max(), let low = cells.min(), let high = cells.max()
+    guard let first = positions.min(), let last = positions.max(), let low = cells.min(),
+      let high = cells.max()
     else { return false }
     let rise = (fit.perPosition * (last - first) + fit.perCell * (high - low)).magnitude
     return rise > 10 * fit.spread / Double(bins.count).squareRoot()
@@ -140,7 +144,8 @@ struct ContextBins {
     }
   }
 
-  private func slopeBetweenLengths(_ heights: [Double], _ slope: Double, _ scratch: inout [Double]) -> Double {
+  private func slopeBetweenLengths(_ heights: [Double], _ slope: Double, _ scratch: inout [Double]) -> Double
+  {
     var levels: [(cells: Double, height: Double)] = []
     var start = 0
     while start < bins.count {
@@ -155,7 +160,8 @@ struct ContextBins {
     scratch.removeAll(keepingCapacity: true)
     for right in levels.indices {
       for left in 0..<right {
-        scratch.append((levels[right].height - levels[left].height) / (levels[right].cells - levels[left].cells))
+        scratch.append(
+          (levels[right].height - levels[left].height) / (levels[right].cells - levels[left].cells))
       }
     }
     return median(&scratch)

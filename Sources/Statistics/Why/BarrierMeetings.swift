@@ -17,8 +17,8 @@ struct Arrival {
 
 /// Brings together the spans of all threads that computed one operator.
 ///
-/// A thread's span comes when it starts its next operator, so all spans of an operator are there when the main
-/// thread's span of the next one is.
+/// A thread's span comes when it starts its next operator, so all spans of an operator are there when the
+/// main thread's span of the next one is.
 struct BarrierMeetings {
   struct OpenGraph {
     var graph: Int32

@@ -2,10 +2,11 @@ import TraceModel
 
 /// What token steps take that nothing disturbs: by their kind of step, and fitted to the context.
 ///
-/// Steps are compared with those of the same model context, phase and number of tokens, recorded in the same way. The
-/// expectation of a step is the sum of the expectations of its uses of time (`TimeUse`, operators by kind), each the
-/// `ContextFit` over all such steps. Fits are over times from which the disturbances were taken out, so that a run in
-/// which most steps are disturbed has the expectations of one that is not; of disturbances nothing is expected.
+/// Steps are compared with those of the same model context, phase and number of tokens, recorded in the same
+/// way. The expectation of a step is the sum of the expectations of its uses of time (`TimeUse`, operators by
+/// kind), each the `ContextFit` over all such steps. Fits are over times from which the disturbances were
+/// taken out, so that a run in which most steps are disturbed has the expectations of one that is not; of
+/// disturbances nothing is expected.
 struct Expectations {
   struct Group {
     var phase: Phase

@@ -16,7 +16,8 @@ extension Explainer {
   /// A clock, or a capacity, that is less than this of the usual one makes operators slower.
   private static let slowerLimit = 0.97
 
-  /// Takes from operators that took longer than expected what there is a reason for, and never more than that.
+  /// Takes from operators that took longer than expected what there is a reason for, and never more than
+  /// that.
   func claim(_ place: Int, _ left: inout Remainder) -> Claims {
     var claims = Claims()
     let step = accounts.steps[place]
@@ -33,7 +34,11 @@ extension Explainer {
           / Double(accounts.executions[kind]) : 0
       let longer = faulted.time &- Int64(min(each * Double(faulted.executions), 0x1p60))
       let claimed = left.take(longer, kind: kind) &+ faulted.waited
-      if accounts.readsExperts(kind) { claims.expertMisses &+= claimed } else { claims.pageFaults &+= claimed }
+      if accounts.readsExperts(kind) {
+        claims.expertMisses &+= claimed
+      } else {
+        claims.pageFaults &+= claimed
+      }
     }
     let number = expectations.groupOfStep[place]
     if let here = capacities[place], let usual = usualCapacity[number], here < usual * Self.slowerLimit {

@@ -10,7 +10,9 @@ extension Explainer {
     if !accounts.hasFaultCounters {
       lines.append("page faults: not recorded: record with --pmc page-faults,major-faults")
     } else if step.faults == nil {
-      lines.append("page faults: not known of all of this step, in which a thread moved between CPUs or records were lost")
+      lines.append(
+        "page faults: not known of all of this step, in which a thread moved between CPUs or records were lost"
+      )
     }
     if accounts.hasFaultCounters, !accounts.faultCounters.countsMajor {
       lines.append("page faults that read a disk: not recorded: record with --pmc page-faults,major-faults")
@@ -53,7 +55,8 @@ extension Explainer {
       lines.append("the recorder had taken the operator probes out: compared with other such steps")
     }
     if accounts.offCPU.incomplete > 0 {
-      lines.append("some operators were preempted more often than is followed: a part of that is not told apart")
+      lines.append(
+        "some operators were preempted more often than is followed: a part of that is not told apart")
     }
     return lines
   }

@@ -74,7 +74,9 @@ extension Explainer {
     var part = Explanation.Part(cause: .frequency, time: claim)
     if claim != 0 {
       part.details = [
-        .init(name: "at \(formatFrequency(Int64(clock))) instead of \(formatFrequency(Int64(usual)))", time: claim)
+        .init(
+          name: "at \(formatFrequency(Int64(clock))) instead of \(formatFrequency(Int64(usual)))", time: claim
+        )
       ]
     }
     return part

@@ -5,7 +5,8 @@ public struct Explainer {
   let accounts: StepAccounts
   let facts: RecordingFacts
   let expectations: Expectations
-  /// By place of the step: the clock in kHz, and the capacity of the CPUs that the thread ran on. nil where not known.
+  /// By place of the step: the clock in kHz, and the capacity of the CPUs that the thread ran on. nil where
+  /// not known.
   let clocks: [UInt32?]
   let capacities: [Double?]
   /// Middle of the clocks, and of the capacities, of each group.
@@ -34,7 +35,9 @@ public struct Explainer {
 
   /// Of every step, in order of start.
   public func all() -> [Explanation] {
-    accounts.steps.indices.sorted { accounts.steps[$0].index < accounts.steps[$1].index }.map { explanation(at: $0) }
+    accounts.steps.indices.sorted { accounts.steps[$0].index < accounts.steps[$1].index }.map {
+      explanation(at: $0)
+    }
   }
 
   /// The steps that took most longer than expected at their place, relative to what was expected.

@@ -35,21 +35,24 @@ public enum Cause: String, Sendable, CaseIterable {
 
 /// Why a token step, with what follows it, took longer or shorter than such steps take.
 ///
-/// The time explained is the wall time of the step on the thread that calls the engine, of the samplers behind it, and,
-/// when another token follows, of the caller's own code up to that. `excess` is how much more that is than an
-/// undisturbed step of the same kind at the typical place in the context of this run takes (`Expectations`); `parts`
-/// add up to it exactly. Each part claims what the recording shows and no more:
+/// The time explained is the wall time of the step on the thread that calls the engine, of the samplers
+/// behind it, and, when another token follows, of the caller's own code up to that. `excess` is how much more
+/// that is than an undisturbed step of the same kind at the typical place in the context of this run takes
+/// (`Expectations`); `parts` add up to it exactly. Each part claims what the recording shows and no more:
 ///
 /// - `kv_growth`: what is expected here less what is expected at the typical place;
-/// - `preemption`, `migration`: time in which the thread had no CPU, or longer waits for one that had none; and what
-///   operators took longer than expected while another thread of the graph had no CPU, up to that time;
-/// - `blocked`: time in which the thread slept in operators: for a disk, a lock, or other threads in the middle of one;
-/// - `page_faults`: waits for pages, and what operators with page faults took longer than expected; those of operators
-///   that read experts are `expert_misses`;
-/// - `frequency`, and for a slower kind of CPU `migration`: what operators that took longer than expected would have
-///   taken longer if their speed followed the clock (or the CPU's capacity), and no more than they did;
-/// - `operators`, `barrier`, `graphs`, `setup`, `sampling`, `outside`, `other`: what is left of each over what is
-///   expected of it here;
+/// - `preemption`, `migration`: time in which the thread had no CPU, or longer waits for one that had none;
+///   and what operators took longer than expected while another thread of the graph had no CPU, up to that
+///   time;
+/// - `blocked`: time in which the thread slept in operators: for a disk, a lock, or other threads in the
+///   middle of one;
+/// - `page_faults`: waits for pages, and what operators with page faults took longer than expected; those of
+///   operators that read experts are `expert_misses`;
+/// - `frequency`, and for a slower kind of CPU `migration`: what operators that took longer than expected
+///   would have taken longer if their speed followed the clock (or the CPU's capacity), and no more than they
+///   did;
+/// - `operators`, `barrier`, `graphs`, `setup`, `sampling`, `outside`, `other`: what is left of each over
+///   what is expected of it here;
 /// - `unexplained`: likewise, of time in nothing that was recorded.
 public struct Explanation: Sendable {
   public struct Part: Sendable, Equatable {

@@ -7,7 +7,8 @@ public struct FaultCosts: Sendable, Equatable {
   public var faults: UInt64 = 0
   /// nil where they were not counted apart.
   public var majorFaults: UInt64?
-  /// Nanoseconds that operators with faults took longer than expected, or waited; those that read experts apart.
+  /// Nanoseconds that operators with faults took longer than expected, or waited; those that read experts
+  /// apart.
   public var operators: Int64 = 0
   public var experts: Int64 = 0
   /// Routings to experts that no step before had used.

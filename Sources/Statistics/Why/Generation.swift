@@ -1,12 +1,13 @@
 import TraceModel
 
-/// Where the time of the token steps that generate went, with what belongs to them behind: what findings are measured
-/// by. Nanoseconds.
+/// Where the time of the token steps that generate went, with what belongs to them behind: what findings are
+/// measured by. Nanoseconds.
 public struct Generation: Sendable, Equatable {
   public var steps = 0
   /// Of the steps, of the samplers behind them, and of the caller's own code where another token followed.
   public var time: Int64 = 0
-  /// The part in barriers, in samplers, and outside of the engine, without what was taken from the thread there.
+  /// The part in barriers, in samplers, and outside of the engine, without what was taken from the thread
+  /// there.
   public var barrier: Int64 = 0
   public var sampling: Int64 = 0
   public var outside: Int64 = 0

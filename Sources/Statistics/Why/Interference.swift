@@ -27,8 +27,8 @@ public struct Interference: Sendable {
   /// Token steps looked at, and their wall time with what belongs to them behind. Nanoseconds.
   public var steps = 0
   public var time: Int64 = 0
-  /// How much later they came because a thread had no CPU: the calling one, or one that it had to wait for or to work
-  /// for.
+  /// How much later they came because a thread had no CPU: the calling one, or one that it had to wait for or
+  /// to work for.
   public var preempted: Int64 = 0
   /// The part of it because of another thread than the calling one.
   public var forOthers: Int64 = 0
@@ -77,7 +77,8 @@ extension Explainer {
     return result
   }
 
-  /// How evenly threads share operators, by type; those with the most time between first and last arrival first.
+  /// How evenly threads share operators, by type; those with the most time between first and last arrival
+  /// first.
   public var imbalances: [ThreadMeetings.Imbalance] {
     accounts.threads.imbalances(accounts.kinds.kinds)
   }

@@ -1,6 +1,7 @@
 import TraceModel
 
-/// Nodes that do the same in each layer: an operator with the node's name without the layer, such as `MUL_MAT` and
+/// Nodes that do the same in each layer: an operator with the node's name without the layer, such as
+/// `MUL_MAT` and
 /// `ffn_gate`. A model has some thirty.
 public struct NodeKind: Sendable, Hashable {
   /// `unknown` where the structure of the graph was not recorded.

@@ -13,11 +13,12 @@ enum Culprit: Hashable {
   case others
 }
 
-/// The last stretches in which each thread was off its CPU, kept until the operators and waits around them are known.
+/// The last stretches in which each thread was off its CPU, kept until the operators and waits around them
+/// are known.
 ///
-/// A thread that is off its CPU writes no records, so it stays inside of one operator, wait or gap. Where several tasks
-/// had the CPU one after the other, there is a stretch for each, as far as the target's own threads tell: who got a CPU
-/// from them, and when they ran there themselves.
+/// A thread that is off its CPU writes no records, so it stays inside of one operator, wait or gap. Where
+/// several tasks had the CPU one after the other, there is a stretch for each, as far as the target's own
+/// threads tell: who got a CPU from them, and when they ran there themselves.
 struct OffCPU {
   struct Stretch {
     var start: UInt64
@@ -115,8 +116,8 @@ struct OffCPU {
     return threads.count - 1
   }
 
-  /// Fills `found` with each stretch of a thread that overlaps an interval, and by how many nanoseconds, last one
-  /// first.
+  /// Fills `found` with each stretch of a thread that overlaps an interval, and by how many nanoseconds, last
+  /// one first.
   mutating func find(_ thread: ThreadID, from start: UInt64, to end: UInt64) {
     found.removeAll(keepingCapacity: true)
     guard start < end, let index = index(of: thread) else { return }

@@ -26,7 +26,8 @@ struct Remainder {
 
   /// Parts of a step that are rarely worth a line of their own.
   private static let others: [(use: TimeUse, name: String)] = [
-    (.betweenGraphs, "between graphs"), (.finish, "finish after the graph"), (.graphOverhead, "graph start and end"),
+    (.betweenGraphs, "between graphs"), (.finish, "finish after the graph"),
+    (.graphOverhead, "graph start and end"),
     (.notProbed, "operators not probed"),
   ]
 

@@ -1,7 +1,7 @@
 import TraceModel
 
-/// A kind of time of a token step and of what follows it. All of them together are disjoint stretches of the wall
-/// time of the thread that calls the engine; the operators, by kind, are the rest of it.
+/// A kind of time of a token step and of what follows it. All of them together are disjoint stretches of the
+/// wall time of the thread that calls the engine; the operators, by kind, are the rest of it.
 public enum TimeUse: Int, Sendable, CaseIterable {
   // In the step, without what the scheduler or the disk took.
   case barrier, setup, betweenGraphs, finish, graphOverhead, notProbed
@@ -19,7 +19,8 @@ public enum TimeUse: Int, Sendable, CaseIterable {
   case peerPreemption
   /// Likewise, while the kernel moved a thread to another CPU.
   case migration, samplingMigration, outsideMigration, peerMigration
-  /// Asleep in an operator: for a disk, a lock, or (where barriers sleep) for other threads in the middle of it.
+  /// Asleep in an operator: for a disk, a lock, or (where barriers sleep) for other threads in the middle of
+  /// it.
   case blocked
   /// Likewise, in an operator that had page faults, itself or (in barriers) another thread.
   case blockedInFault
@@ -93,9 +94,9 @@ struct CulpritTime: Sendable, Equatable {
   var time: Int64
 }
 
-/// Time in which the main thread computed operators of a kind while another thread of the graph had no CPU. What that
-/// one did not do the main thread did, or waited for in the middle of the operator; how much is known when it is known
-/// how long such operators take.
+/// Time in which the main thread computed operators of a kind while another thread of the graph had no CPU.
+/// What that one did not do the main thread did, or waited for in the middle of the operator; how much is
+/// known when it is known how long such operators take.
 struct PeerOffCPU: Sendable {
   var kind: UInt16
   /// Number in `OffCPU.culprits`.

@@ -3,13 +3,15 @@ import TraceModel
 extension StepAccounts {
   /// Accounts for the main thread's waits at the meetings of a graph that are whole.
   ///
-  /// The threads leave a barrier together when the last of them arrives, but one without a CPU goes on later. Of the
-  /// main thread's wait, this much is not the barrier's:
+  /// The threads leave a barrier together when the last of them arrives, but one without a CPU goes on later.
+  /// Of the main thread's wait, this much is not the barrier's:
   ///
   /// - what it had no CPU for after the release: that is its own preemption;
-  /// - what another thread came too late for want of a CPU. Without the time that it had none since the release
-  ///   before (and did not sleep in an operator with page faults), each thread would have arrived earlier by that. The wait was longer by the distance from the last of those arrivals, or the main thread's own, to the
-  ///   release. It goes to whoever had the CPU of the thread that came last, from its last such stretch backwards;
+  /// - what another thread came too late for want of a CPU. Without the time that it had none since the
+  ///   release before (and did not sleep in an operator with page faults), each thread would have arrived
+  ///   earlier by that. The wait was longer by the distance from the last of those arrivals, or the main
+  ///   thread's own, to the release. It goes to whoever had the CPU of the thread that came last, from its
+  ///   last such stretch backwards;
   /// - of the rest, what a thread whose operator had page faults came behind everybody else.
   mutating func settle(graph: Int32, isOver: Bool) {
     guard let index = meetings.index(ofGraph: graph) else { return }
@@ -35,7 +37,8 @@ extension StepAccounts {
         blame(last, for: late, since: begin, kind: main.kind, into: step)
         wait &-= late
         wait &-= take(
-          main.thread, TimeRange(start: .init(nanoseconds: meeting.release), end: .init(nanoseconds: main.waitEnd)),
+          main.thread,
+          TimeRange(start: .init(nanoseconds: meeting.release), end: .init(nanoseconds: main.waitEnd)),
           from: .barrier, into: step, waits: false)
       }
     }
@@ -50,7 +53,8 @@ extension StepAccounts {
   }
 
   /// By how much the threads were released later than if all of them had had a CPU, nanoseconds.
-  private mutating func lateness(_ meeting: Meeting, in graph: Int, since begin: UInt64, _ step: Int) -> Int64 {
+  private mutating func lateness(_ meeting: Meeting, in graph: Int, since begin: UInt64, _ step: Int) -> Int64
+  {
     let main = meetings.graphs[graph].arrivals[meeting.main]
     var earliest = main.end
     var isOversubscribed = false
@@ -107,8 +111,8 @@ extension StepAccounts {
 }
 
 extension OffCPU.Stretch {
-  /// Whether a thread came later because of it. One that slept may have slept for the others, in the middle of the
-  /// operator or at the barrier; with page faults it slept for a page.
+  /// Whether a thread came later because of it. One that slept may have slept for the others, in the middle
+  /// of the operator or at the barrier; with page faults it slept for a page.
   fileprivate func countsAsLate(in arrival: Arrival) -> Bool {
     isRunnable || arrival.hadFaults && start >= arrival.start
   }

@@ -2,9 +2,10 @@ import TraceModel
 
 /// Accounts for the wall time of every token step, on the thread that calls the engine.
 ///
-/// The time is cut into disjoint stretches: operators by kind (`NodeKind`), waits in barriers, the named gaps around
-/// them, and the rest (`TimeUse`). What the scheduler's events show to be taken from the thread is taken out of each
-/// of these and accounted for on its own, by whom. How waits for other threads are taken apart says `settle`.
+/// The time is cut into disjoint stretches: operators by kind (`NodeKind`), waits in barriers, the named gaps
+/// around them, and the rest (`TimeUse`). What the scheduler's events show to be taken from the thread is
+/// taken out of each of these and accounted for on its own, by whom. How waits for other threads are taken
+/// apart says `settle`.
 ///
 /// Memory: some 500 bytes for a token step, up to `limit` values.
 public struct StepAccounts: RunVisitor {
@@ -114,7 +115,9 @@ public struct StepAccounts: RunVisitor {
       case .outsideEngine: .outside
       }
     let time = max(gap.range.duration, 0)
-    if !open.contains(where: { $0.step == step }), let closed = steps.suffix(64).last(where: { $0.index == step }) {
+    if !open.contains(where: { $0.step == step }),
+      let closed = steps.suffix(64).last(where: { $0.index == step })
+    {
       if use.isBehind { values[closed.times.lowerBound + use.rawValue] &+= time }
       return
     }
@@ -199,8 +202,8 @@ public struct StepAccounts: RunVisitor {
 
   /// Accounts for what was taken from a thread in an interval of one use.
   ///
-  /// - Parameter waits: whether its waiting for a disk or a lock counts, too. Elsewhere a thread may wait by design:
-  ///   for a device, or for the next request.
+  /// - Parameter waits: whether its waiting for a disk or a lock counts, too. Elsewhere a thread may wait by
+  ///   design: for a device, or for the next request.
   /// - Returns: the sum, nanoseconds.
   mutating func take(
     _ thread: ThreadID, _ range: TimeRange, from use: TimeUse, into place: Int, waits: Bool

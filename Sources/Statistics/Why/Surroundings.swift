@@ -20,8 +20,8 @@ struct CPUResidence {
     changes[slice.thread, default: []].append(Change(time: slice.range.start.nanoseconds, cpu: number))
   }
 
-  /// CPUs of a thread in an interval, in order, with the time on each, what it was off the CPU in between counted to
-  /// the CPU before. Empty where not known.
+  /// CPUs of a thread in an interval, in order, with the time on each, what it was off the CPU in between
+  /// counted to the CPU before. Empty where not known.
   func cpus(of thread: ThreadID, in range: TimeRange) -> [(cpu: Int, time: Int64)] {
     guard let changes = changes[thread] else { return [] }
     let (start, end) = (range.start.nanoseconds, range.end.nanoseconds)
@@ -65,8 +65,8 @@ struct ClockReadings {
       Sample(time: reading.time.nanoseconds, cpu: Int32(truncatingIfNeeded: cpu), kilohertz: kilohertz))
   }
 
-  /// The largest clock in kHz, at each of some moments, among CPUs: those that idle clock down. nil where no reading
-  /// is near.
+  /// The largest clock in kHz, at each of some moments, among CPUs: those that idle clock down. nil where no
+  /// reading is near.
   ///
   /// - Parameter moments: in any order; the CPUs that matter, or none for all.
   func largest(at moments: [(time: TraceTime, cpus: Set<Int>)]) -> [UInt32?] {
@@ -139,7 +139,8 @@ struct SeenExperts {
 }
 
 extension GraphStructure {
-  /// Cells of the key-value cache that the graph reads: of the layer that reads the most; nil where none shows.
+  /// Cells of the key-value cache that the graph reads: of the layer that reads the most; nil where none
+  /// shows.
   var cacheCells: Int64? {
     var shapes: [UInt64: [Int64]]?
     var cells: Int64?

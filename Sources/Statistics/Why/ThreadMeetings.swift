@@ -1,6 +1,7 @@
 import TraceModel
 
-/// How evenly threads share the work, and who came last: over all operators that more than one thread computed.
+/// How evenly threads share the work, and who came last: over all operators that more than one thread
+/// computed.
 public struct ThreadMeetings: Sendable {
   /// Nanoseconds.
   public struct Lateness: Sendable, Equatable {
@@ -8,7 +9,8 @@ public struct ThreadMeetings: Sendable {
     public var lastArrivals = 0
     /// How much later it came than the last but one, over these.
     public var lateBy: Int64 = 0
-    /// How much longer the main thread waited for it because it had had no CPU; nil without the scheduler's events.
+    /// How much longer the main thread waited for it because it had had no CPU; nil without the scheduler's
+    /// events.
     public var heldUp: Int64?
   }
 
@@ -27,8 +29,8 @@ public struct ThreadMeetings: Sendable {
   }
 
   public private(set) var meetings = 0
-  /// Barriers at which threads waited while another thread of the same graph could run and had no CPU; 0 without the
-  /// scheduler's events.
+  /// Barriers at which threads waited while another thread of the same graph could run and had no CPU; 0
+  /// without the scheduler's events.
   public private(set) var oversubscribed = 0
   /// Time from the first arrival to the last one at these. Nanoseconds.
   public private(set) var oversubscribedTime: Int64 = 0
