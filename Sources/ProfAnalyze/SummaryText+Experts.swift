@@ -78,9 +78,12 @@ extension SummaryText {
       page.fact("cache for \(formatDecimal(rate * 100, digits: 0)) % hits", text)
     }
     let each = use.layerCaches
-    if use.layers.count > 1, let size = each.lruExperts(forHitRate: reachable[0]) {
+    let rate = reachable[0]
+    if use.layers.count > 1, let size = each.lruExperts(forHitRate: rate) {
       page.fact(
-        "  one for each layer", "LRU \(formatCount(size, "expert")) each" + optimalText(each, reachable[0]))
+        "a cache for each layer",
+        "\(formatDecimal(rate * 100, digits: 0)) % hits: LRU \(formatCount(size, "expert")) each"
+          + optimalText(each, rate))
     }
     gap(use)
   }

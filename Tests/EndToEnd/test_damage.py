@@ -80,7 +80,10 @@ def test_flipped_bits(trace, tmp_path):
             analyze(tmp_path / "flipped.pitrace", bytes(damaged), UNREADABLE, PARTIAL)
 
 
-@pytest.mark.parametrize("subcommand", ["info", "summary", "tokens", "ops", "nodes", "experts", "threads", "explain"])
+@pytest.mark.parametrize(
+    "subcommand",
+    ["info", "summary", "tokens", "ops", "nodes", "experts", "threads", "explain", "backends", "speculation"],
+)
 def test_not_a_trace(tmp_path, subcommand):
     analyze(tmp_path / "empty.pitrace", b"", UNREADABLE, subcommand=subcommand)
     text = b"tokens per second: 42\n" * 100

@@ -67,7 +67,7 @@ def test_experts_from_the_disk(tmp_path):
         server = Server(MODEL, log, environment=os.environ | {"LD_PRELOAD": str(shim)})
         try:
             server.complete(2)
-            with Recording(server, trace, "--pmc", "major-faults"):
+            with Recording(server, trace, "--pmc", "major-faults", "--buffer", "32"):
                 generate(server, lambda: throw_out(server.process.pid, f"{MODEL}.gguf"))
         finally:
             server.stop()

@@ -22,7 +22,7 @@ class Answer:
             server = Server("dense-q8_0", file, more=more)
             try:
                 body = {"prompt": "Once upon a time", "n_predict": 160, "temperature": 0, "ignore_eos": True}
-                with Recording(server, self.trace):
+                with Recording(server, self.trace, "--buffer", "32"):
                     self.timings = server.request("/completion", body)["timings"]
             finally:
                 server.stop()
@@ -103,7 +103,7 @@ def test_without_plain_steps_there_is_a_bound_and_no_guess(workdir):
         "--spec-type", "draft-simple", "-p", "Once upon a time", "-n", "60", "-t", "1", "-td", "1",
         "--temp", "0", "-ngl", "0", "-ngld", "0",
     ]  # fmt: skip
-    said = commands.expect(commands.record(trace, command, errors="replace"), 0)
+    said = commands.expect(commands.record(trace, command, "--buffer", "32", errors="replace"), 0)
     drafted, accepted = (
         int(re.search(rf"{name} += (\d+)", said.stdout + said.stderr)[1]) for name in ("n_drafted", "n_accept")
     )
