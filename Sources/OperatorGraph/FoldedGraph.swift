@@ -31,7 +31,7 @@ public struct FoldedVertex: Sendable {
   public var name: String
   /// Names of the weights that it reads, likewise.
   public var weights: [String]
-  /// The first weight or, without any, the first named tensor that it reads; empty where there is none.
+  /// The first weight or, without any, the first tensor that it reads, by name or else operator; empty where there is none.
   public var firstSource: String
   public var part: ModelPart
   /// From 1: in a layer the place in the order of execution of a layer, outside that of the whole graph. nil of what
@@ -43,18 +43,14 @@ public struct FoldedVertex: Sendable {
   public var members: [Int]
   /// Of all layers and steps together; nil where nothing was recorded.
   public var figures: OperatorFigures?
+  /// What one computation of the graph spends in it in all layers together, nanoseconds: the sum of the layers' means.
+  /// nil where nothing was recorded.
+  public var timePerGraph: Int64?
   /// Most frequent first; one where all layers are alike.
   public var variants: [LayerVariant]
   public var outliers: [LayerOutlier] = []
   /// Members that lie on the critical path.
   public var criticalMembers: [Int] = []
-
-  /// What one computation of the graph spends in it in all layers together, nanoseconds; nil where not recorded.
-  public var timePerGraph: Int64? {
-    guard let figures, figures.calls > 0 else { return nil }
-    let time = Double(figures.time) / Double(figures.calls) * Double(members.count)
-    return Int64(max(-0x1p62, min(time.rounded(), 0x1p62)))
-  }
 
   /// Layers in which it lies on the critical path.
   public var criticalLayers: [Int] {

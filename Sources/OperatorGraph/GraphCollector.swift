@@ -6,6 +6,7 @@ import TraceModel
 /// Memory depends on the graphs, and on the steps that are open at a time.
 public struct GraphCollector: RunVisitor {
   private let wanted: Int?
+  private let wantedPhase: Phase?
   private let measuresAllSteps: Bool
   private let workModel: WorkModel?
 
@@ -42,18 +43,23 @@ public struct GraphCollector: RunVisitor {
   /// - Parameters:
   ///   - step: the token step; without it the first decode step of which everything was recorded, or the best that
   ///     there is.
+  ///   - phase: only steps of this phase.
   ///   - measuresAllSteps: measure all steps of the chosen one's phase, model context and number of tokens whose graph
   ///     has the same operators, not only that step. With `step` it has no effect.
   ///   - workModel: gives bytes and floating-point operations; without it they count as not recorded.
-  public init(step: Int?, measuresAllSteps: Bool = false, workModel: WorkModel? = nil) {
+  public init(
+    step: Int?, phase: Phase? = nil, measuresAllSteps: Bool = false, workModel: WorkModel? = nil
+  ) {
     wanted = step
+    wantedPhase = phase
     self.measuresAllSteps = measuresAllSteps && step == nil
     self.workModel = workModel
   }
 
-  /// The graph; without any token step the largest of the trace with nothing measured. nil where there is none.
+  /// The graph; without any token step the largest of the trace with nothing measured. nil where there is none, or not
+  /// the one asked for.
   public var measurement: GraphMeasurement? {
-    if chosen != nil || wanted != nil { return chosen }
+    if chosen != nil || wanted != nil || wantedPhase != nil { return chosen }
     return largest(structures.values).map { GraphMeasurement(structure: $0) }
   }
 
@@ -129,8 +135,9 @@ public struct GraphCollector: RunVisitor {
   }
 
   private func rank(of step: TokenStep) -> Int {
+    if let wantedPhase, step.phase != wantedPhase { return 0 }
     if wanted != nil { return Self.bestRank }
-    if step.phase == .decode, step.isComplete, step.hasOperatorProbes {
+    if step.phase == wantedPhase ?? .decode, step.isComplete, step.hasOperatorProbes {
       // Steps at a level without operators have no coverage and are as good as it gets there.
       return (step.coverage ?? 1) >= 1 ? Self.bestRank : 3
     }

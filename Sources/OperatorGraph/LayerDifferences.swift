@@ -59,7 +59,7 @@ extension LayerDifference {
         "\(formatDuration($0.time)) in layer \($0.layer) (others \(formatDuration($0.typical)))"
       }
       let rest = outliers.count > 3 ? ", \(outliers.count - 3) more" : ""
-      let text = "\(vertices[index].title) (\(vertices[index].op)): \(times.joined(separator: ", "))\(rest)"
+      let text = "\(namesText([index], of: vertices)): \(times.joined(separator: ", "))\(rest)"
       return LayerDifference(
         kind: .time, vertices: [index], layers: outliers.map(\.layer).sorted(), text: text)
     }

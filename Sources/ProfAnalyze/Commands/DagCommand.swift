@@ -8,7 +8,7 @@ struct DagCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dag", abstract: "Draws the operator graph of a token step, or one layer for all of them.",
     discussion: """
-      Without --token the graph is that of the first decode step recorded in full (or of the best step that there is). A \
+      Without --token or --phase the graph is that of the first decode step recorded in full (or of the best step that there is). A \
       step computed as several graphs shows the largest. Times are the main thread's, from an operator's start to \
       its arrival at the barrier. The critical path is the longest chain of operators that wait for each other, by those \
       times: what is beside it could run at the same time.
@@ -44,6 +44,9 @@ struct DagCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The token step, by the numbers of `tokens`.", valueName: "step"))
   var token: Int?
 
+  @Option(help: ArgumentHelp("The first whole step of this phase instead of decode.", valueName: "phase"))
+  var phase: Phase?
+
   @Option(
     help: ArgumentHelp(
       "What colours show: time, bandwidth, flops, or a counter of the recording.",
@@ -64,6 +67,7 @@ struct DagCommand: ParsableCommand {
 
   func validate() throws {
     if let token, token < 0 { throw ValidationError("--token counts from 0.") }
+    if token != nil && phase != nil { throw ValidationError("--token and --phase exclude each other.") }
     if raw && foldLayers { throw ValidationError("--raw and --fold-layers exclude each other.") }
   }
 
@@ -71,7 +75,7 @@ struct DagCommand: ParsableCommand {
     let trace = try input.open()
     let measure = try measure(trace)
     var collector = GraphCollector(
-      step: token, measuresAllSteps: foldLayers, workModel: OpenTrace.workModel)
+      step: token, phase: phase, measuresAllSteps: foldLayers, workModel: OpenTrace.workModel)
     let statistics = try trace.read(into: &collector)
     guard let measurement = collector.measurement else { throw nothing(in: trace) }
     let graph = OperatorGraph(
@@ -139,6 +143,11 @@ struct DagCommand: ParsableCommand {
   private func nothing(in trace: OpenTrace) -> ExitCode {
     if let token {
       complain("\(trace.file.name): no graph of token step \(token); `prof-analyze tokens` lists the steps")
+      return ExitCode(ExitStatus.usage)
+    }
+    if let phase {
+      complain(
+        "\(trace.file.name): no graph of a \(phase.rawValue) step; `prof-analyze tokens` lists the steps")
       return ExitCode(ExitStatus.usage)
     }
     complain(
