@@ -2,7 +2,8 @@ import Statistics
 import TraceModel
 
 extension FoldedGraph {
-  /// The folded graph in Graphviz's language: one layer, what is outside of layers, and what differs between layers.
+  /// The folded graph in Graphviz's language: one layer, what is outside of layers, and what differs between
+  /// layers.
   public func dot(_ options: DOTOptions = DOTOptions()) -> String {
     var writer = FoldedDOTWriter(self, options)
     return writer.text()
@@ -41,8 +42,8 @@ private struct FoldedDOTWriter {
     let (ports, edges) = edgesText()
     body += inside + ports + "  }\n" + edges
     let top = graph.vertices.indices.first { graph.vertices[$0].kind == .executed }
-    return
-      "digraph layer {\n\(DOTStyle.graphAttributes)  fontsize=16; label=\(dotQuoted(heading, isLeft: true));\n"
+    return "digraph layer {\n\(DOTStyle.graphAttributes)"
+      + "  fontsize=16; label=\(dotQuoted(heading, isLeft: true));\n"
       + style.legend(leftOf: top.map { ["n\($0)"] } ?? []) + body + "}\n"
   }
 
@@ -135,8 +136,8 @@ private struct FoldedDOTWriter {
       $1.layers.isEmpty ? $0 : $0.addingClamped($1.timePerGraph ?? 0)
     }
     if total > 0 {
-      text +=
-        " · together \(formatDuration(time)), \(formatShare(Double(time) / Double(total))) of the operators' time"
+      let share = formatShare(Double(time) / Double(total))
+      text += " · together \(formatDuration(time)), \(share) of the operators' time"
     }
     return text
   }
@@ -145,7 +146,8 @@ private struct FoldedDOTWriter {
     var lines = [options.title].filter { !$0.isEmpty }
     if let path = graph.criticalPath { lines.append(path.text(graphTime: graph.graphTime)) }
     lines.append(
-      "numbers: order of execution · solid: data · hollow arrow: through views · dashed: written into shared memory"
+      "numbers: order of execution · solid: data · hollow arrow: through views"
+        + " · dashed: written into shared memory"
         + (graph.layers.count > 1 ? " · double border: not in all layers" : ""))
     if graph.layers.count > 1 {
       lines.append(
@@ -164,8 +166,8 @@ private struct FoldedDOTWriter {
 
   // MARK: - Edges
 
-  /// Edges, and the marks inside of the layer that stand for the result of the layer before: what goes from layer to
-  /// layer goes there once, and so does what the first layer has instead.
+  /// Edges, and the marks inside of the layer that stand for the result of the layer before: what goes from
+  /// layer to layer goes there once, and so does what the first layer has instead.
   private func edgesText() -> (ports: String, edges: String) {
     let drawn = graph.edges.filter { isDrawn($0.from) && isDrawn($0.to) }
     /// Whether a way to the mark is critical, by its vertex.

@@ -14,8 +14,8 @@ struct LayerAlignment {
   private var slotsOfKey: [Key: [Int]] = [:]
   private var slotsOfSequence: [[Key]: [Int]] = [:]
 
-  /// Operators of two sequences up to which they are compared for the least difference, which takes the product of
-  /// their lengths in the worst case. Layers of real models have some 20 to 100.
+  /// Operators of two sequences up to which they are compared for the least difference, which takes the
+  /// product of their lengths in the worst case. Layers of real models have some 20 to 100.
   private static let exactLimit = 500
 
   /// Adds a layer's operators in order of execution.

@@ -2,7 +2,8 @@ import Statistics
 import TraceModel
 
 extension LayerDifference {
-  /// What differs between layers, most important first: operators that only some have, types of weights, shapes, times.
+  /// What differs between layers, most important first: operators that only some have, types of weights,
+  /// shapes, times.
   static func all(of vertices: [FoldedVertex], layers: [Int]) -> [LayerDifference] {
     presence(vertices, layers) + weights(vertices) + shapes(vertices) + times(vertices)
   }

@@ -204,8 +204,9 @@ private struct LayerFolding {
 
   /// Layers that stand out of others of the same form.
   ///
-  /// By more than 5 times the usual distance from the median (the median absolute deviation as a standard deviation),
-  /// by more than a fifth, and by more than a microsecond. Of fewer than five layers it cannot be told.
+  /// By more than 5 times the usual distance from the median (the median absolute deviation as a standard
+  /// deviation), by more than a fifth, and by more than a microsecond. Of fewer than five layers it cannot be
+  /// told.
   private func outliers(among members: [Int]) -> [LayerOutlier] {
     let times = members.compactMap { member in
       medians[member].flatMap { time in layerOfVertex[member].map { (layer: $0, time: time) } }
