@@ -1,8 +1,8 @@
 /// Values as colours from light to dark, from 0 to the largest value.
 ///
-/// Costs (times, counts) go up by a factor from colour to colour: one matrix product may take a thousand times as long as
-/// the operators around it. Rates go up evenly. A few values far above the others share the darkest colour, so that one
-/// operator that lost its CPU does not leave all others white.
+/// Costs (times, counts) go up by a factor from colour to colour: one matrix product may take a thousand
+/// times as long as the operators around it. Rates go up evenly. A few values far above the others share the
+/// darkest colour, so that one operator that lost its CPU does not leave all others white.
 struct ColourScale {
   let measure: GraphMeasure
   /// nil where no value is above 0.

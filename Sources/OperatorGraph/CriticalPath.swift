@@ -1,7 +1,7 @@
 import TraceModel
 
-/// The chain of operators that no order of execution and no number of cores for branches beside each other can
-/// shorten: the longest path through the graph by measured main-thread time.
+/// The chain of operators that no order of execution and no number of cores for branches beside each other
+/// can shorten: the longest path through the graph by measured main-thread time.
 public struct CriticalPath: Sendable, Equatable {
   /// Vertices in order of execution; those without a time are of length 0.
   public var vertices: [Int]

@@ -1,6 +1,7 @@
 import Statistics
 
-/// How the operators of a drawing look: shape by class, colour by what was measured, a thick border on the critical path.
+/// How the operators of a drawing look: shape by class, colour by what was measured, a thick border on the
+/// critical path.
 struct DOTStyle {
   /// nil where nothing was measured: colours then show the class.
   let scale: ColourScale?
@@ -82,7 +83,8 @@ struct DOTStyle {
 
   // MARK: - Legend
 
-  /// A cluster at the left that explains what was drawn so far, and what keeps the columns right of it in order.
+  /// A cluster at the left that explains what was drawn so far, and what keeps the columns right of it in
+  /// order.
   ///
   /// - Parameter tops: the first vertex of each column.
   func legend(leftOf tops: [String], textScale: Int = 1) -> String {
@@ -120,7 +122,8 @@ struct DOTStyle {
       out += "    legend_\(entry.id) [\(attributes.joined(separator: ", "))];\n"
     }
     out += "    \(ids.joined(separator: " -> ")) [style=invis, weight=100];\n  }\n"
-    // Only between vertices outside of clusters does Graphviz keep to the order that edges within a rank ask for.
+    // Only between vertices outside of clusters does Graphviz keep to the order that edges within a rank ask
+    // for.
     let anchors = tops.indices.map { "anchor_\($0)" }
     for (anchor, top) in zip(anchors, tops) {
       out +=

@@ -33,7 +33,8 @@ func htmlQuoted(_ text: String) -> String {
   return out
 }
 
-/// A name that cannot begin a line of its own, and not a box as wide as a page: names come from other people's machines.
+/// A name that cannot begin a line of its own, and not a box as wide as a page: names come from other
+/// people's machines.
 func oneLine(_ name: String) -> String {
   let limit = 80
   let scalars = name.unicodeScalars.prefix(limit).map { $0 == "\n" ? "␊" : $0 }

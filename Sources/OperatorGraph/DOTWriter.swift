@@ -3,7 +3,8 @@ import TraceModel
 
 /// How a graph is drawn.
 public struct DOTOptions: Sendable {
-  /// What colours show, where something was measured; without a measurement they show the class of the operators.
+  /// What colours show, where something was measured; without a measurement they show the class of the
+  /// operators.
   public var measure = GraphMeasure.time
   /// Draw weights, inputs and caches, each once per layer that uses it.
   public var showsConstants: Bool
@@ -18,8 +19,8 @@ public struct DOTOptions: Sendable {
 }
 
 extension OperatorGraph {
-  /// The graph in Graphviz's language, to be drawn with `dot -Tsvg`: a box per operator, grouped by layer, the layers
-  /// in as many columns as make the picture about as high as it is wide.
+  /// The graph in Graphviz's language, to be drawn with `dot -Tsvg`: a box per operator, grouped by layer,
+  /// the layers in as many columns as make the picture about as high as it is wide.
   public func dot(_ measurement: GraphMeasurement? = nil, _ options: DOTOptions = DOTOptions()) -> String {
     var writer = DOTWriter(self, measurement, options)
     return writer.text()
@@ -56,7 +57,8 @@ private struct DOTWriter {
     times = figures.map { $0?.times.quantile(0.5) }
     total = times.reduce(0) { $0.addingClamped($1 ?? 0) }
     graphTime = measurement?.graphTimes.quantile(0.5)
-    // Tensors of the raw form have no edges through shared memory, so no path through them is one of dependencies.
+    // Tensors of the raw form have no edges through shared memory, so no path through them is one of
+    // dependencies.
     criticalPath = graph.form == .collapsed ? graph.criticalPath(times) : nil
     let path = criticalPath?.vertices ?? []
     var isCritical = Array(repeating: false, count: graph.vertices.count)
@@ -212,14 +214,15 @@ private struct DOTWriter {
 
   // MARK: - Edges
 
-  /// Edges between operators. One that leads to another column ends in a mark there and here: as a line it would
-  /// cross the picture.
+  /// Edges between operators. One that leads to another column ends in a mark there and here: as a line it
+  /// would cross the picture.
   private func edgesText() -> String {
     var out = ""
     var marks = Set<String>()
     for edge in graph.edges where !isConstant(edge.from) && !isConstant(edge.to) {
-      // Constants give way to these: the chain of operators stays straight. The row of constants above the first operator
-      // of a layer must not lie beside the last of the layer before: boxes that share a row stand beside each other.
+      // Constants give way to these: the chain of operators stays straight. The row of constants above the
+      // first operator of a layer must not lie beside the last of the layer before: boxes that share a row
+      // stand beside each other.
       let rows = options.showsConstants && layers[edge.from] != layers[edge.to] ? ["minlen=2"] : []
       let attributes = DOTStyle.edgeAttributes(
         edge.kind, isCritical: nextOnPath[edge.from] == edge.to, more: ["weight=4"] + rows)
@@ -246,33 +249,5 @@ private struct DOTWriter {
 
   private func share(_ duration: Int64) -> String {
     total > 0 ? formatShare(Double(duration) / Double(total)) : ""
-  }
-}
-
-extension OperatorFigures {
-  /// Modelled work of a call and its rates, for tooltips.
-  var rateText: String {
-    var parts: [String] = []
-    if let bytes = perCall(bytes) { parts.append(formatBytes(bytes)) }
-    if let bandwidth { parts.append(GraphMeasure.bandwidth.text(bandwidth)) }
-    if let flopRate { parts.append(GraphMeasure.flops.text(flopRate)) }
-    return parts.isEmpty ? "work not known" : parts.joined(separator: ", ")
-  }
-}
-
-extension CriticalPath {
-  /// Its length beside that of the graph.
-  ///
-  /// - Parameter graphTime: wall time of the graph, nanoseconds.
-  public func text(graphTime: Int64?) -> String {
-    var text = "critical path: \(formatCount(vertices.count, "operator")), \(formatDuration(length))"
-    if total > 0 {
-      text += ", \(formatShare(Double(length) / Double(total))) of all operators' \(formatDuration(total))"
-    }
-    if let graphTime, graphTime > 0 {
-      text +=
-        ", \(formatShare(Double(length) / Double(graphTime))) of the graph's \(formatDuration(graphTime))"
-    }
-    return isComplete ? text : text + " (without operators on cycles)"
   }
 }

@@ -2,7 +2,8 @@ import Statistics
 import TraceModel
 
 extension FoldedGraph {
-  /// The folded graph in Graphviz's language: one layer, what is outside of layers, and what differs between layers.
+  /// The folded graph in Graphviz's language: one layer, what is outside of layers, and what differs between
+  /// layers.
   public func dot(_ options: DOTOptions = DOTOptions()) -> String {
     var writer = FoldedDOTWriter(self, options)
     return writer.text()
@@ -38,13 +39,11 @@ private struct FoldedDOTWriter {
     var body = outside
     body += "  subgraph cluster_layer {\n    label=\(dotQuoted(clusterLabel)); labeljust=l;"
     body += " style=\"rounded,filled\"; color=\"#b8c0cc\"; fillcolor=\"#f5f7fa\"; fontsize=14;\n"
-    body += inside + "  }\n"
-    for edge in graph.edges where isDrawn(edge.from) && isDrawn(edge.to) {
-      body += "  n\(edge.from) -> n\(edge.to)\(attributes(of: edge));\n"
-    }
+    let (ports, edges) = edgesText()
+    body += inside + ports + "  }\n" + edges
     let top = graph.vertices.indices.first { graph.vertices[$0].kind == .executed }
-    return
-      "digraph layer {\n\(DOTStyle.graphAttributes)  fontsize=16; label=\(dotQuoted(heading, isLeft: true));\n"
+    return "digraph layer {\n\(DOTStyle.graphAttributes)"
+      + "  fontsize=16; label=\(dotQuoted(heading, isLeft: true));\n"
       + style.legend(leftOf: top.map { ["n\($0)"] } ?? []) + body + "}\n"
   }
 
@@ -137,8 +136,8 @@ private struct FoldedDOTWriter {
       $1.layers.isEmpty ? $0 : $0.addingClamped($1.timePerGraph ?? 0)
     }
     if total > 0 {
-      text +=
-        " · together \(formatDuration(time)), \(formatShare(Double(time) / Double(total))) of the operators' time"
+      let share = formatShare(Double(time) / Double(total))
+      text += " · together \(formatDuration(time)), \(share) of the operators' time"
     }
     return text
   }
@@ -147,7 +146,8 @@ private struct FoldedDOTWriter {
     var lines = [options.title].filter { !$0.isEmpty }
     if let path = graph.criticalPath { lines.append(path.text(graphTime: graph.graphTime)) }
     lines.append(
-      "numbers: order of execution · solid: data · hollow arrow: through views · dashed: written into shared memory"
+      "numbers: order of execution · solid: data · hollow arrow: through views"
+        + " · dashed: written into shared memory"
         + (graph.layers.count > 1 ? " · double border: not in all layers" : ""))
     if graph.layers.count > 1 {
       lines.append(
@@ -166,19 +166,74 @@ private struct FoldedDOTWriter {
 
   // MARK: - Edges
 
+  /// Edges, and the marks inside of the layer that stand for the result of the layer before: what goes from
+  /// layer to layer goes there once, and so does what the first layer has instead.
+  private func edgesText() -> (ports: String, edges: String) {
+    let drawn = graph.edges.filter { isDrawn($0.from) && isDrawn($0.to) }
+    /// Whether a way to the mark is critical, by its vertex.
+    var ports: [Int: Bool] = [:]
+    /// Edges from the layer before to each vertex.
+    var carried: [Int: [FoldedEdge]] = [:]
+    for edge in drawn where edge.distance == 1 {
+      ports[edge.from] = ports[edge.from, default: false] || edge.isCritical
+      carried[edge.to, default: []].append(edge)
+    }
+    var text = ""
+    /// Ways from outside to the mark, by both ends, and the layers that then have theirs from the mark.
+    var entries: [[Int]: FoldedEdge] = [:]
+    var entering: [[Int]: [Int]] = [:]
+    for edge in drawn where edge.distance != 1 {
+      if let other = carried[edge.to]?.first(where: { isInstead(edge, of: $0) }) {
+        let ends = [edge.from, other.from]
+        entries[ends, default: edge].isCritical = edge.isCritical || entries[ends]?.isCritical ?? false
+        entering[[other.from, other.to], default: []] += edge.layers
+      } else {
+        text += "  n\(edge.from) -> n\(edge.to)\(attributes(of: edge));\n"
+      }
+    }
+    for var edge in drawn where edge.distance == 1 {
+      edge.layers = Set(edge.layers).union(entering[[edge.from, edge.to]] ?? []).sorted()
+      let label = partLabel(edge, of: graph.vertices[edge.to].layers.count)
+      text += "  p\(edge.from) -> n\(edge.to)\(attributes(of: edge, label + ["weight=4"]));\n"
+    }
+    for (ends, edge) in entries.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      let label = "label=\(dotQuoted(layersText(edge.layers)))"
+      text += "  n\(ends[0]) -> p\(ends[1])\(attributes(of: edge, [label, "weight=4"]));\n"
+    }
+    var marks = ""
+    for (port, isCritical) in ports.sorted(by: { $0.key < $1.key }) {
+      let label = oneLine("\(graph.vertices[port].title) of the layer before")
+      marks += "    p\(port) [shape=cds, fillcolor=\"#ffffff\", fontsize=10, label=\(dotQuoted(label))];\n"
+      let attributes = DOTStyle.edgeAttributes(
+        .data, isCritical: isCritical, more: ["constraint=false", "label=\"next layer\""])
+      text += "  n\(port) -> p\(port)\(attributes);\n"
+    }
+    return (marks, text)
+  }
+
+  /// True where an edge from outside gives layers what others have from the layer before.
+  private func isInstead(_ edge: FoldedEdge, of carried: FoldedEdge) -> Bool {
+    graph.vertices[edge.from].kind == .executed && graph.vertices[edge.from].layers.isEmpty
+      && edge.kind == carried.kind && Set(edge.layers).isDisjoint(with: carried.layers)
+  }
+
   private func attributes(of edge: FoldedEdge) -> String {
-    var more: [String] = []
     let to = graph.vertices[edge.to]
     let from = graph.vertices[edge.from]
     if edge.distance != 0 {
-      let label = edge.distance == 1 ? "next layer" : "\(edge.distance) layers on"
-      more += ["constraint=false", "label=\(dotQuoted(label))"]
-    } else {
-      // An edge that only some of the layers have.
-      let all = to.layers.isEmpty ? from.layers : to.layers
-      if edge.layers.count < all.count { more.append("label=\(dotQuoted(layersText(edge.layers)))") }
-      if from.kind == .executed { more.append("weight=4") }
+      let label = "label=\(dotQuoted("\(edge.distance) layers on"))"
+      return attributes(of: edge, ["constraint=false", label])
     }
-    return DOTStyle.edgeAttributes(edge.kind, isCritical: edge.isCritical, more: more)
+    let label = partLabel(edge, of: (to.layers.isEmpty ? from : to).layers.count)
+    return attributes(of: edge, label + (from.kind == .executed ? ["weight=4"] : []))
+  }
+
+  private func attributes(of edge: FoldedEdge, _ more: [String]) -> String {
+    DOTStyle.edgeAttributes(edge.kind, isCritical: edge.isCritical, more: more)
+  }
+
+  /// Names the layers of an edge that not all of them have.
+  private func partLabel(_ edge: FoldedEdge, of count: Int) -> [String] {
+    edge.layers.count < count ? ["label=\(dotQuoted(layersText(edge.layers)))"] : []
   }
 }

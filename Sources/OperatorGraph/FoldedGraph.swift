@@ -1,16 +1,16 @@
 import Statistics
 import TraceModel
 
-/// All layers of a graph drawn on top of each other: one layer with statistics over all of them, what is outside of
-/// layers, and what differs between layers.
+/// All layers of a graph drawn on top of each other: one layer with statistics over all of them, what is
+/// outside of layers, and what differs between layers.
 ///
-/// The operators of the layers are matched by operator, name without the layer's number, and order of execution. What
-/// only some layers have is in it, too.
+/// The operators of the layers are matched by operator, name without the layer's number, and order of
+/// execution. What only some layers have is in it, too.
 public struct FoldedGraph: Sendable {
   /// The layers, ascending.
   public internal(set) var layers: [Int] = []
-  /// Operators before the layers, of a layer, and after (or between) them, each in order of execution; then constants
-  /// and missing sources.
+  /// Operators before the layers, of a layer, and after (or between) them, each in order of execution; then
+  /// constants and missing sources.
   public internal(set) var vertices: [FoldedVertex] = []
   public internal(set) var edges: [FoldedEdge] = []
   public internal(set) var differences: [LayerDifference] = []
@@ -31,11 +31,12 @@ public struct FoldedVertex: Sendable {
   public var name: String
   /// Names of the weights that it reads, likewise.
   public var weights: [String]
-  /// The first weight or, without any, the first named tensor that it reads; empty where there is none.
+  /// The first weight or, without any, the first tensor that it reads, by name or else operator; empty where
+  /// there is none.
   public var firstSource: String
   public var part: ModelPart
-  /// From 1: in a layer the place in the order of execution of a layer, outside that of the whole graph. nil of what
-  /// is not executed.
+  /// From 1: in a layer the place in the order of execution of a layer, outside that of the whole graph. nil
+  /// of what is not executed.
   public var order: Int?
   /// The layers that have it, ascending; empty outside of layers.
   public var layers: [Int]
@@ -43,18 +44,14 @@ public struct FoldedVertex: Sendable {
   public var members: [Int]
   /// Of all layers and steps together; nil where nothing was recorded.
   public var figures: OperatorFigures?
+  /// What one computation of the graph spends in it in all layers together, nanoseconds: the sum of the
+  /// layers' means. nil where nothing was recorded.
+  public var timePerGraph: Int64?
   /// Most frequent first; one where all layers are alike.
   public var variants: [LayerVariant]
   public var outliers: [LayerOutlier] = []
   /// Members that lie on the critical path.
   public var criticalMembers: [Int] = []
-
-  /// What one computation of the graph spends in it in all layers together, nanoseconds; nil where not recorded.
-  public var timePerGraph: Int64? {
-    guard let figures, figures.calls > 0 else { return nil }
-    let time = Double(figures.time) / Double(figures.calls) * Double(members.count)
-    return Int64(max(-0x1p62, min(time.rounded(), 0x1p62)))
-  }
 
   /// Layers in which it lies on the critical path.
   public var criticalLayers: [Int] {
@@ -134,6 +131,7 @@ public struct LayerDifference: Sendable {
   public var vertices: [Int]
   /// Ascending.
   public var layers: [Int]
-  /// In words, with the names that the trace has: `q6_K instead of q4_K weights in layers 0, 3, 9–11: Vcur-N (MUL_MAT)`.
+  /// In words, with the names that the trace has: `q6_K instead of q4_K weights in layers 0, 3, 9–11: Vcur-N
+  /// (MUL_MAT)`.
   public var text: String
 }

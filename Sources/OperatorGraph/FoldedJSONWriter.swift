@@ -4,15 +4,16 @@ import TraceModel
 extension FoldedGraph {
   /// The folded graph as JSON, for programs: one vertex, edge and difference a line.
   ///
-  /// `{"form":"folded","layers":[…],"steps":…,"graph_ns":…,"critical_path":…,"nodes":[…],"edges":[…],"differences":[…]}`.
+  /// `{"form":"folded","layers":[…],"steps":…,"graph_ns":…,"critical_path":…,
+  /// "nodes":[…],"edges":[…],"differences":[…]}`.
   ///
   /// - `critical_path` is that of the whole graph, without `nodes`: see `OperatorGraph.json`.
-  /// - A node has `index` (which edges refer to), `kind`, `name` (with `N` for the layer's number), `op`, `part`, `type`,
-  ///   `shape`, `weight_types`, `weights` (names), `order` (of execution: in a layer, outside in the graph), `layers` (empty
-  ///   outside of layers), `critical_layers` and `critical`; where it was recorded `ns_per_graph` (all layers together) and
-  ///   the figures of a node of `OperatorGraph.json`, over all layers and steps; `variants` (`layers`, `type`, `shape`,
-  ///   `weight_types`, `sources` with `type` and `shape`, `duration_ns`, most frequent first) and `outliers` (`layer`,
-  ///   `duration_ns`, `typical_ns`).
+  /// - A node has `index` (which edges refer to), `kind`, `name` (with `N` for the layer's number), `op`,
+  ///   `part`, `type`, `shape`, `weight_types`, `weights` (names), `order` (of execution: in a layer, outside
+  ///   in the graph), `layers` (empty outside of layers), `critical_layers` and `critical`; where it was
+  ///   recorded `ns_per_graph` (all layers together) and the figures of a node of `OperatorGraph.json`, over
+  ///   all layers and steps; `variants` (`layers`, `type`, `shape`, `weight_types`, `sources` with `type` and
+  ///   `shape`, `duration_ns`, most frequent first) and `outliers` (`layer`, `duration_ns`, `typical_ns`).
   /// - An edge has `from`, `to`, `kind`, `distance` (1: `to` is in the next layer), `layers` and `critical`.
   /// - A difference has `kind` (`presence`, `weights`, `shape`, `time`), `nodes`, `layers` and `text`.
   ///
@@ -53,8 +54,8 @@ extension FoldedGraph {
     out += ",\"type\":\(jsonQuoted(usual.result.type)),\"shape\":\(jsonList(usual.result.shape))"
     out += ",\"weight_types\":\(strings(usual.weightTypes)),\"weights\":\(strings(vertex.weights))"
     out += ",\"order\":\(vertex.order.map(String.init) ?? "null"),\"layers\":\(jsonList(vertex.layers))"
-    out +=
-      ",\"critical_layers\":\(jsonList(vertex.criticalLayers)),\"critical\":\(!vertex.criticalMembers.isEmpty)"
+    out += ",\"critical_layers\":\(jsonList(vertex.criticalLayers))"
+    out += ",\"critical\":\(!vertex.criticalMembers.isEmpty)"
     if let figures = vertex.figures {
       out += ",\"ns_per_graph\":\(jsonNumber(vertex.timePerGraph)),\(figures.json(counters))"
     }

@@ -127,7 +127,8 @@ struct GraphBuilder {
     return Set(known.keys)
   }
 
-  /// Edges to an operator from those that wrote into memory that it reads or writes; then notes its own writes.
+  /// Edges to an operator from those that wrote into memory that it reads or writes; then notes its own
+  /// writes.
   private mutating func order(
     _ vertex: Int, _ group: [Int], _ writes: inout WriteLog, connected: Set<Int>
   ) {

@@ -33,8 +33,8 @@ public struct CallCounters: Sendable, Equatable {
   }
 }
 
-/// What was measured of the calls of an operator, or of the same operator of several layers. Times are the main
-/// thread's, from its start to its arrival at the barrier, in nanoseconds.
+/// What was measured of the calls of an operator, or of the same operator of several layers. Times are the
+/// main thread's, from its start to its arrival at the barrier, in nanoseconds.
 public struct OperatorFigures: Sendable {
   /// Executions, each counted once however many threads shared it.
   public var calls: UInt64 = 0
@@ -81,7 +81,8 @@ public struct OperatorFigures: Sendable {
   }
 }
 
-/// The graph of a token step with what was measured of its operators, in this step or in all steps of the same kind.
+/// The graph of a token step with what was measured of its operators, in this step or in all steps of the
+/// same kind.
 public struct GraphMeasurement: Sendable {
   public var structure: GraphStructure
   public var fused: Set<FusedOperator> = []

@@ -35,8 +35,8 @@ func jsonNumber(_ value: Double?) -> String {
 func jsonNumber(_ value: Int64?) -> String { value.map(String.init) ?? "null" }
 
 extension OperatorFigures {
-  /// `"calls":…,"duration_ns":…,"p95_ns":…,"bytes":…,"flops":…,"bytes_per_s":…,"flops_per_s":…,"counters":{…}`: the median
-  /// time, the mean work and the mean counts of a call; null where not recorded.
+  /// The fields of its object: the median time, the mean work and the mean counts of a call; null where not
+  /// recorded.
   func json(_ counters: [CounterColumn]) -> String {
     var out = "\"calls\":\(calls),\"duration_ns\":\(jsonNumber(times.quantile(0.5)))"
     out += ",\"p95_ns\":\(jsonNumber(times.quantile(0.95)))"

@@ -7,16 +7,16 @@ extension OperatorGraph {
   /// `{"structure":…,"form":"raw"|"collapsed","complete":…,"omitted_edges":…,"step":…,"phase":…,"graph_ns":…,
   /// "critical_path":…,"nodes":[…],"edges":[…]}`.
   ///
-  /// - `critical_path`: null, or `length_ns`, `operators_ns` (all operators), `graph_ns` (wall time of the graph),
-  ///   `complete` (false: without operators on cycles) and `nodes`, the indexes along it.
-  /// - A node has `index` (which edges refer to), `kind` (`executed`, `not executed`, `weight`, `cache`, `input`,
-  ///   `missing`), `name`, `op`, `type`, `shape`, `address` (hexadecimal string), `sources` (per slot null or `name` and
-  ///   `address`, as in the target), `view_source`, `executed`, `layer`, `part`, `members` (places in the target's
-  ///   graph), `order` (of execution, from 1), `critical`, and where it was recorded `calls`, `duration_ns` (of a call,
-  ///   main thread), `p95_ns`, `bytes`, `flops` (of a call, by the work model), `bytes_per_s`, `flops_per_s` and
-  ///   `counters` (of a call, all threads, by name).
-  /// - An edge has `from`, `to`, `kind` (`data`, `view`: through views, `memory`: through shared memory) and `slot`, the
-  ///   place among the sources of `to`.
+  /// - `critical_path`: null, or `length_ns`, `operators_ns` (all operators), `graph_ns` (wall time of the
+  ///   graph), `complete` (false: without operators on cycles) and `nodes`, the indexes along it.
+  /// - A node has `index` (which edges refer to), `kind` (`executed`, `not executed`, `weight`, `cache`,
+  ///   `input`, `missing`), `name`, `op`, `type`, `shape`, `address` (hexadecimal string), `sources` (per
+  ///   slot null or `name` and `address`, as in the target), `view_source`, `executed`, `layer`, `part`,
+  ///   `members` (places in the target's graph), `order` (of execution, from 1), `critical`, and where it was
+  ///   recorded `calls`, `duration_ns` (of a call, main thread), `p95_ns`, `bytes`, `flops` (of a call, by
+  ///   the work model), `bytes_per_s`, `flops_per_s` and `counters` (of a call, all threads, by name).
+  /// - An edge has `from`, `to`, `kind` (`data`, `view`: through views, `memory`: through shared memory) and
+  ///   `slot`, the place among the sources of `to`.
   ///
   /// null is what was not recorded or is not known.
   ///

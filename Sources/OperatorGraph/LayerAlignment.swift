@@ -10,11 +10,13 @@ struct LayerAlignment {
   /// Slots in order of execution. A slot is an operator of one or more layers, numbered as they came.
   private(set) var order: [Int] = []
   private var keys: [Key] = []
+  /// In the order in which they came.
+  private var slotsOfKey: [Key: [Int]] = [:]
   private var slotsOfSequence: [[Key]: [Int]] = [:]
 
-  /// Operators of two sequences up to which they are compared for the least difference, which takes the product of
-  /// their lengths in the worst case. Layers of real models have some 20 to 100.
-  private static let exactLimit = 2048
+  /// Operators of two sequences up to which they are compared for the least difference, which takes the
+  /// product of their lengths in the worst case. Layers of real models have some 20 to 100.
+  private static let exactLimit = 500
 
   /// Adds a layer's operators in order of execution.
   ///
@@ -59,10 +61,11 @@ struct LayerAlignment {
 
   /// The first operator of a key is the first of that key in every layer, and so on; new ones come last.
   private mutating func matchByOccurrence(_ layer: [Key]) -> [Int] {
-    var known: [Key: [Int]] = [:]
-    for slot in order.reversed() { known[keys[slot], default: []].append(slot) }
+    var count: [Key: Int] = [:]
     return layer.map { key in
-      if let slot = known[key]?.popLast() { return slot }
+      let occurrence = count[key, default: 0]
+      count[key] = occurrence + 1
+      if let known = slotsOfKey[key], occurrence < known.count { return known[occurrence] }
       let slot = newSlot(key)
       order.append(slot)
       return slot
@@ -70,6 +73,7 @@ struct LayerAlignment {
   }
 
   private mutating func newSlot(_ key: Key) -> Int {
+    slotsOfKey[key, default: []].append(keys.count)
     keys.append(key)
     return keys.count - 1
   }

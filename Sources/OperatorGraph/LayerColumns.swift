@@ -1,5 +1,5 @@
-/// How the layers of a graph are spread over columns: below each other, a graph of a thousand operators is a strip
-/// thirty times as high as it is wide, of which no screen shows anything.
+/// How the layers of a graph are spread over columns: below each other, a graph of a thousand operators is a
+/// strip thirty times as high as it is wide, of which no screen shows anything.
 struct LayerColumns {
   /// The first operator in a layer of each column; empty for one column.
   let tops: [Int]
@@ -8,8 +8,8 @@ struct LayerColumns {
 
   /// Rows of operators up to which one column is drawn.
   private static let shortGraph = 45
-  /// Rows times this is the width of a column of the same length, roughly: boxes are lower than they are wide, and an
-  /// attention block has three or four beside each other.
+  /// Rows times this is the width of a column of the same length, roughly: boxes are lower than they are
+  /// wide, and an attention block has three or four beside each other.
   private static let rowsPerColumnWidth = 9.0
   /// Width over height that is aimed at.
   private static let aspect = 1.5
@@ -49,7 +49,8 @@ struct LayerColumns {
 
   /// True when an edge leads from one column to another.
   ///
-  /// What is outside of layers stands in the first column when it is a source, and in the last when it is a reader.
+  /// What is outside of layers stands in the first column when it is a source, and in the last when it is a
+  /// reader.
   func separates(_ from: Int?, _ to: Int?) -> Bool {
     guard !tops.isEmpty else { return false }
     let start = from.map { columnOfLayer[$0] ?? 0 } ?? (to == nil ? lastColumn : 0)

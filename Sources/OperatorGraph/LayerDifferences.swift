@@ -2,7 +2,8 @@ import Statistics
 import TraceModel
 
 extension LayerDifference {
-  /// What differs between layers, most important first: operators that only some have, types of weights, shapes, times.
+  /// What differs between layers, most important first: operators that only some have, types of weights,
+  /// shapes, times.
   static func all(of vertices: [FoldedVertex], layers: [Int]) -> [LayerDifference] {
     presence(vertices, layers) + weights(vertices) + shapes(vertices) + times(vertices)
   }
@@ -59,7 +60,7 @@ extension LayerDifference {
         "\(formatDuration($0.time)) in layer \($0.layer) (others \(formatDuration($0.typical)))"
       }
       let rest = outliers.count > 3 ? ", \(outliers.count - 3) more" : ""
-      let text = "\(vertices[index].title) (\(vertices[index].op)): \(times.joined(separator: ", "))\(rest)"
+      let text = "\(namesText([index], of: vertices)): \(times.joined(separator: ", "))\(rest)"
       return LayerDifference(
         kind: .time, vertices: [index], layers: outliers.map(\.layer).sorted(), text: text)
     }

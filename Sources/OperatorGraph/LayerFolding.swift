@@ -147,6 +147,7 @@ private struct LayerFolding {
       weights: weightNames(members[0]), firstSource: firstSource(members[0]), part: first.node.part,
       order: nil,
       layers: members.compactMap { layerOfVertex[$0] }, members: members, figures: merged(members),
+      timePerGraph: timePerGraph(members),
       variants: variants.map(\.variant), outliers: variants.flatMap { outliers(among: $0.members) })
   }
 
@@ -156,6 +157,11 @@ private struct LayerFolding {
       if let more = figures[member] { sum.merge(more) }
       return sum
     }
+  }
+
+  private func timePerGraph(_ members: [Int]) -> Int64? {
+    let means = members.compactMap { member in figures[member].flatMap { $0.perCall($0.time) } }
+    return means.isEmpty ? nil : means.reduce(0) { $0.addingClamped($1) }
   }
 
   private func variants(of members: [Int]) -> [(variant: LayerVariant, members: [Int])] {
@@ -198,8 +204,9 @@ private struct LayerFolding {
 
   /// Layers that stand out of others of the same form.
   ///
-  /// By more than 5 times the usual distance from the median (the median absolute deviation as a standard deviation),
-  /// by more than a fifth, and by more than a microsecond. Of fewer than five layers it cannot be told.
+  /// By more than 5 times the usual distance from the median (the median absolute deviation as a standard
+  /// deviation), by more than a fifth, and by more than a microsecond. Of fewer than five layers it cannot be
+  /// told.
   private func outliers(among members: [Int]) -> [LayerOutlier] {
     let times = members.compactMap { member in
       medians[member].flatMap { time in layerOfVertex[member].map { (layer: $0, time: time) } }
@@ -226,10 +233,12 @@ private struct LayerFolding {
 
   private func firstSource(_ vertex: Int) -> String {
     if let weight = weightNames(vertex).first { return weight }
-    let sources = graph.sources(of: graph.vertices[vertex]).compactMap { source in
-      source.flatMap { tensors.tensor(at: $0) }
+    for case let source? in graph.sources(of: graph.vertices[vertex]) {
+      guard let tensor = tensors.tensor(at: source) else { continue }
+      let name = tensor.name(inLayer: tensor.layer)
+      return name.isEmpty ? tensor.op : name
     }
-    return sources.lazy.map { $0.name(inLayer: $0.layer) }.first { !$0.isEmpty } ?? ""
+    return ""
   }
 
   // MARK: - Edges

@@ -1,8 +1,8 @@
 import TraceModel
 
 extension Node {
-  /// The name with `N` for the layer's number, so that the same tensor of all layers has the same; empty where
-  /// the engine only numbered it (`node_24`).
+  /// The name with `N` for the layer's number, so that the same tensor of all layers has the same; empty
+  /// where the engine only numbered it (`node_24`).
   func name(inLayer layer: Int?) -> String {
     if isNumbered { return "" }
     guard let layer else { return name }

@@ -2,8 +2,9 @@ extension OperatorGraph {
   /// The layer that each vertex is drawn in.
   ///
   /// Names tell most of them. Tensors that the engine left unnamed stand between two of
-  /// the same layer in execution order and are drawn with them. One whose result is used in a single other layer
-  /// alone belongs there: llama.cpp's last layer picks the tokens that need logits out of the result of the layer before.
+  /// the same layer in execution order and are drawn with them. One whose result is used in a single other
+  /// layer alone belongs there: llama.cpp's last layer picks the tokens that need logits out of the result of
+  /// the layer before.
   func drawnLayers() -> [Int?] {
     var layers = vertices.map(\.node.layer)
     let computed = vertices.indices.filter { !vertices[$0].members.isEmpty }

@@ -15,8 +15,8 @@ enum GraphvizError: Error, CustomStringConvertible {
         + " (on Debian: apt-get install graphviz), \(instead)"
     case .cannotStart(let cause): return "Graphviz's dot cannot be started: \(cause); \(instead)"
     case .tooSlow(let seconds):
-      return
-        "Graphviz has not laid the graph out within \(seconds) s: draw one layer with --fold-layers, \(instead)"
+      return "Graphviz has not laid the graph out within \(seconds) s:"
+        + " draw one layer with --fold-layers, \(instead)"
     case .failed(let status, let message):
       return "Graphviz's dot ended with status \(status)\(message.isEmpty ? "" : ": \(message)"); \(instead)"
     }

@@ -107,7 +107,8 @@ def test_figures_and_critical_path(case):
     for edge in found["edges"]:
         before[edge["to"]].append(edge["from"])
     for node in operators:
-        length[node["index"]] = node["duration_ns"] + max((length.get(at, 0) for at in before[node["index"]]), default=0)
+        longest = max((length.get(source, 0) for source in before[node["index"]]), default=0)
+        length[node["index"]] = node["duration_ns"] + longest
     path = found["critical_path"]
     assert path["length_ns"] == max(length.values())
     assert path["operators_ns"] == sum(node["duration_ns"] for node in operators) <= path["graph_ns"]
@@ -184,7 +185,10 @@ def test_what_differs_between_layers(case):
         assert {f"blk.N.ffn_{name}_exps.weight" for name in ("gate", "up", "down")} <= reads
 
 
-@pytest.mark.parametrize("options", [[], ["--fold-layers", "--by", "page-faults"], ["--by", "bandwidth", "--constants"]])
+PICTURES = [[], ["--fold-layers", "--by", "page-faults"], ["--by", "bandwidth", "--constants"]]
+
+
+@pytest.mark.parametrize("options", PICTURES, ids=" ".join)
 def test_svg_has_every_operator(case, options):
     picture = case.folder / "dag.svg"
     command = commands.analyze("dag", case.trace, "-o", picture, "--format", "svg", *options)

@@ -20,10 +20,11 @@ class Graph:
         return "+".join(names), self.nodes[members[-1]]["name"]
 
     def dependencies(self, operators: list[list[int]]) -> set[tuple]:
-        """What each operator waits for: (from, to, kind), an operator as the tuple of its nodes, a constant as its address.
+        """What each operator waits for: (from, to, kind); an operator as the tuple of its nodes, a constant as its
+        address.
 
-        `data`: a source; `view`: a source through tensors that are never computed; `memory`: an operator before it wrote
-        into the memory of a source, through another tensor.
+        `data`: a source; `view`: a source through tensors that are never computed; `memory`: an operator before it
+        wrote into the memory of a source, through another tensor.
         """
         index = {node["address"]: number for number, node in enumerate(self.nodes)}
         tensors = {tensor["address"]: tensor for tensor in self.others + self.nodes}

@@ -124,6 +124,30 @@ import TraceModel
     #expect(!StructureMaker.llama(layers: 3).graph.dot().contains("cluster_column"))
   }
 
+  /// What goes from layer to layer goes through one mark; the first layer's input does, too.
+  @Test func foldedLayerTakesTheLayerBefore() throws {
+    let maker = StructureMaker.llama(layers: 3)
+    let folded = try #require(
+      FoldedGraph(maker.graph, maker.measured(["embd": 1, "Vcur-1": 5, "ffn_out-0": 3])))
+    func index(_ name: String) throws -> Int {
+      try #require(folded.vertices.firstIndex { $0.name == name })
+    }
+    let (embd, norm, sum, out) = (
+      try index("embd"), try index("attn_norm-N"), try index("ffn_inp-N"), try index("l_out-N")
+    )
+    let dot = folded.dot(DOTOptions(title: "a title"))
+    #expect(dot.contains("p\(out) [shape=cds") && dot.contains("label=\"l_out-N of the layer before\""))
+    #expect(dot.contains("n\(embd) -> p\(out) [label=\"layer 0\", weight=4, penwidth=2.5"))
+    #expect(dot.contains("p\(out) -> n\(norm) [weight=4, penwidth=2.5"))
+    #expect(dot.contains("p\(out) -> n\(sum) [weight=4];"))
+    #expect(dot.contains("n\(out) -> p\(out) [constraint=false, label=\"next layer\", penwidth=2.5"))
+    #expect(!dot.contains("n\(embd) -> n"))
+    #expect(dot.contains("a title\\lcritical path: ") && dot.contains("all layers are alike"))
+    #expect(dot.contains("one layer for 3: layers 0–2 · together 8 ns, 88.9 %"))
+    #expect(try line(dot, "n\(try index("Vcur-N"))").contains("p50 5 ns  p95 5 ns"))
+    #expect(try line(dot, "n\(try index("Kcur-N"))").contains("not recorded"))
+  }
+
   @Test func classesOfOperators() {
     #expect(OperatorClass(op: "RMS_NORM+MUL") == .normalisation)
     #expect(OperatorClass(op: "MUL_MAT+ADD") == .matrixProduct)

@@ -58,14 +58,14 @@ private struct Run {
     return maker.structure
   }
 
-  private func run(step: Int? = nil, all: Bool = false) -> Run {
+  private func run(step: Int? = nil, phase: Phase? = nil, all: Bool = false) -> Run {
     // A norm moves 100 bytes and takes 10 operations, a product 200 and 5.
     let work: WorkModel = { structure in
       structure.nodes.map {
         $0.op == "MUL" ? OperatorWork(bytes: 200, flops: 5) : OperatorWork(bytes: 100, flops: 10)
       }
     }
-    var run = Run(GraphCollector(step: step, measuresAllSteps: all, workModel: work))
+    var run = Run(GraphCollector(step: step, phase: phase, measuresAllSteps: all, workModel: work))
     run.collector.structure(Self.pair)
     return run
   }
@@ -99,6 +99,18 @@ private struct Run {
     missing.graph(1)
     missing.endStep(.decode)
     #expect(missing.collector.measurement == nil)
+  }
+
+  @Test func phaseAskedFor() {
+    for (phase, index) in [(.prefill, 1), (.warmup, 0), (.decode, 2), (.draft, nil)] as [(Phase, Int?)] {
+      var run = run(phase: phase)
+      for step in [.warmup, .prefill, .decode, .prefill] as [Phase] {
+        run.span(0, 10)
+        run.graph(50)
+        run.endStep(step)
+      }
+      #expect(run.collector.measurement?.step?.index == index)
+    }
   }
 
   @Test func stepsOfTheSameKindAreMeasuredTogether() throws {

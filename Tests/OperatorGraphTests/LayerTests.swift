@@ -33,7 +33,7 @@ import TraceModel
     #expect(folded.vertices.map(\.op) == ["MUL_MAT", "ADD", "ADD", "NONE"])
     #expect(folded.vertices.prefix(3).allSatisfy { $0.layers == [0, 1, 2] })
     #expect(folded.vertices[0].title == "MUL_MAT of blk.N.attn_output.weight")
-    #expect(folded.vertices[1].title == "ADD")
+    #expect(folded.vertices[1].title == "ADD of MUL_MAT")
   }
 
   /// llama.cpp's last layer reads only the tokens that need logits out of the layer before.
@@ -112,19 +112,19 @@ import TraceModel
   /// Layers that are longer than any model's, and all different.
   @Test(.timeLimit(.minutes(1))) func hostileLayersAreBounded() throws {
     var structure = GraphStructure(number: 1, nodes: [], constants: [], isComplete: true)
-    for index in 0..<20_000 {
+    for index in 0..<10_000 {
       structure.nodes.append(
         Node(
-          address: UInt64(index + 1) * 16, name: "n\(index % 977)-\(index / 200)", op: "OP\(index % 7)",
+          address: UInt64(index + 1) * 16, name: "n\(index % 977)-\(index / 100)", op: "OP\(index % 7)",
           type: "f32", shape: [Int64(index % 3)], strides: [4],
           sources: (1...3).map { index >= $0 * 500 ? UInt64(index - $0 * 500 + 1) * 16 : nil },
-          viewSource: nil, data: nil, isExecuted: true, byteCount: 32, layer: index / 200, part: .other))
+          viewSource: nil, data: nil, isExecuted: true, byteCount: 32, layer: index / 100, part: .other))
     }
     let graph = OperatorGraph(structure, form: .collapsed)
     let folded = try #require(
-      FoldedGraph(graph, structure.measured(Dictionary(uniqueKeysWithValues: (0..<20_000).map { ($0, 9) }))))
+      FoldedGraph(graph, structure.measured(Dictionary(uniqueKeysWithValues: (0..<10_000).map { ($0, 9) }))))
     #expect(folded.layers.count == 100)
-    #expect(folded.vertices.reduce(0) { $0 + $1.members.count } == 20_000)
+    #expect(folded.vertices.reduce(0) { $0 + $1.members.count } == 10_000)
     #expect(!folded.dot().isEmpty)
     #expect(!folded.json().isEmpty)
     #expect(!graph.dot().isEmpty)

@@ -108,8 +108,10 @@ def gets_more_bits(layer: int, layers: int) -> bool:
     return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
 
 
-def noise_blocks(random: np.random.Generator, shape: tuple[int, ...], scale: float, kind: GGMLQuantizationType) -> np.ndarray:
-    """Uniform noise of that standard deviation, directly in blocks of 256: `gguf` reads these types but cannot write them."""
+def noise_blocks(
+    random: np.random.Generator, shape: tuple[int, ...], scale: float, kind: GGMLQuantizationType
+) -> np.ndarray:
+    """Uniform noise of that standard deviation in blocks of 256: `gguf` reads these types but cannot write them."""
     blocks = (*shape[:-1], shape[-1] // 256)
 
     def half(value: float) -> np.ndarray:

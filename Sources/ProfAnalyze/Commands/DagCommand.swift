@@ -8,27 +8,30 @@ struct DagCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dag", abstract: "Draws the operator graph of a token step, or one layer for all of them.",
     discussion: """
-      Without --token the graph is that of the first decode step recorded in full (or of the best step that there is). A \
-      step computed as several graphs shows the largest. Times are the main thread's, from an operator's start to \
-      its arrival at the barrier. The critical path is the longest chain of operators that wait for each other, by those \
-      times: what is beside it could run at the same time.
+      Without --token or --phase the graph is that of the first decode step recorded in full (or of the \
+      best step that there is). A step computed as several graphs shows the largest. Times are the main \
+      thread's, from an operator's start to its arrival at the barrier. The critical path is the longest \
+      chain of operators that wait for each other, by those times: what is beside it could run at the same \
+      time.
 
-      --fold-layers draws one layer with the median and the 95th percentile of each operator over all layers, what is \
-      outside of layers, and what differs between layers: operators that only some have, types of weights, shapes, and \
-      layers that take longer or shorter than others of the same form (by a fifth, a microsecond, and five times the \
-      usual distance from the median). It measures all steps of the phase, model context and number of tokens of the \
-      step above whose graph has the same operators; with --token only that step.
+      --fold-layers draws one layer with the median and the 95th percentile of each operator over all \
+      layers, what is outside of layers, and what differs between layers: operators that only some have, \
+      types of weights, shapes, and layers that take longer or shorter than others of the same form (by a \
+      fifth, a microsecond, and five times the usual distance from the median). It measures all steps of \
+      the phase, model context and number of tokens of the step above whose graph has the same operators; \
+      with --token only that step.
 
-      --by bandwidth and --by flops divide what the work model says (every source read once, the result written) by \
-      the time. --by COUNTER takes any counter of the recording (pi-record --pmc): the mean count of a call on all \
-      threads. Operators without a value are white with a dashed border.
+      --by bandwidth and --by flops divide what the work model says (every source read once, the result \
+      written) by the time. --by COUNTER takes any counter of the recording (pi-record --pmc): the mean \
+      count of a call on all threads. Operators without a value are white with a dashed border.
 
-      JSON: {"nodes": […], "edges": […], "critical_path": {…}, …}. A node has index, kind (executed, weight, cache, \
-      input, missing; with --raw not executed), name, op, type, shape, layer, part, order, critical, and where recorded \
-      duration_ns, p95_ns, bytes, flops, bytes_per_s, flops_per_s, counters of a call; an edge from, to (indexes), kind \
-      (data; view: through views; memory: written into shared memory). With --fold-layers a node has layers, variants \
-      (layers with other types or shapes) and outliers instead of layer, an edge layers and distance (1: to the next \
-      layer), and there are differences, each with kind, nodes, layers and text. null: not recorded.
+      JSON: {"nodes": […], "edges": […], "critical_path": {…}, …}. A node has index, kind (executed, \
+      weight, cache, input, missing; with --raw not executed), name, op, type, shape, layer, part, order, \
+      critical, and where recorded duration_ns, p95_ns, bytes, flops, bytes_per_s, flops_per_s, counters \
+      of a call; an edge from, to (indexes), kind (data; view: through views; memory: written into shared \
+      memory). With --fold-layers a node has layers, variants (layers with other types or shapes) and \
+      outliers instead of layer, an edge layers and distance (1: to the next layer), and there are \
+      differences, each with kind, nodes, layers and text. null: not recorded.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case dot, svg, json }
@@ -43,6 +46,9 @@ struct DagCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("The token step, by the numbers of `tokens`.", valueName: "step"))
   var token: Int?
+
+  @Option(help: ArgumentHelp("The first whole step of this phase instead of decode.", valueName: "phase"))
+  var phase: Phase?
 
   @Option(
     help: ArgumentHelp(
@@ -64,6 +70,7 @@ struct DagCommand: ParsableCommand {
 
   func validate() throws {
     if let token, token < 0 { throw ValidationError("--token counts from 0.") }
+    if token != nil && phase != nil { throw ValidationError("--token and --phase exclude each other.") }
     if raw && foldLayers { throw ValidationError("--raw and --fold-layers exclude each other.") }
   }
 
@@ -71,7 +78,7 @@ struct DagCommand: ParsableCommand {
     let trace = try input.open()
     let measure = try measure(trace)
     var collector = GraphCollector(
-      step: token, measuresAllSteps: foldLayers, workModel: OpenTrace.workModel)
+      step: token, phase: phase, measuresAllSteps: foldLayers, workModel: OpenTrace.workModel)
     let statistics = try trace.read(into: &collector)
     guard let measurement = collector.measurement else { throw nothing(in: trace) }
     let graph = OperatorGraph(
@@ -129,7 +136,8 @@ struct DagCommand: ParsableCommand {
       if let counter = trace.counters.first(where: { $0.name == by }) { return .counter(counter) }
       let names = trace.counters.map(\.name)
       complain(
-        "\(trace.file.name): --by \(by) is neither time, bandwidth nor flops, nor a counter of this recording, which "
+        "\(trace.file.name): --by \(by) is neither time, bandwidth nor flops, nor a counter of this recording,"
+          + " which "
           + (names.isEmpty
             ? "has none (pi-record --pmc records them)" : "has: \(names.joined(separator: ", "))"))
       throw ExitCode(ExitStatus.usage)
@@ -139,6 +147,11 @@ struct DagCommand: ParsableCommand {
   private func nothing(in trace: OpenTrace) -> ExitCode {
     if let token {
       complain("\(trace.file.name): no graph of token step \(token); `prof-analyze tokens` lists the steps")
+      return ExitCode(ExitStatus.usage)
+    }
+    if let phase {
+      complain(
+        "\(trace.file.name): no graph of a \(phase.rawValue) step; `prof-analyze tokens` lists the steps")
       return ExitCode(ExitStatus.usage)
     }
     complain(
@@ -180,8 +193,8 @@ extension GraphMeasurement {
     }
     let others =
       otherStepCount > 0 ? " (\(otherStepCount) more with other graphs or not recorded in full)" : ""
-    return
-      "\(formatCount(stepCount, "\(step.phase.rawValue) step")), from step \(step.index) on\(tokens) each\(others)"
+    let steps = formatCount(stepCount, "\(step.phase.rawValue) step")
+    return "\(steps), from step \(step.index) on\(tokens) each\(others)"
   }
 }
 
