@@ -23,7 +23,7 @@ public struct ReportPage {
 
   /// A part of the page.
   struct Section {
-    /// Anchor and, for the script and tests, its name.
+    /// Anchor and, for the script and tests, its name; in the navigation too.
     var id: String
     var title: String
     /// What one sees here, and how to read it.
@@ -36,7 +36,9 @@ public struct ReportPage {
     let sections = [
       verdict, tokens, time, layers, threads, experts, graph, device, quality,
     ]
-    let links = sections.map { "<li><a href=\"#\($0.id)\">\($0.title)</a></li>" as HTML }
+    let links = sections.map {
+      "<li><a href=\"#\($0.id)\">\($0.id.prefix(1).uppercased() + $0.id.dropFirst())</a></li>" as HTML
+    }
     let parts = sections.map { section -> HTML in
       let lead: HTML = section.lead.isEmpty ? "" : "<p class=\"lead\">\(section.lead)</p>"
       return """

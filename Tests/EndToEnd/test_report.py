@@ -140,7 +140,8 @@ def test_speculative_rounds(tmp_path):
         draft = ["-md", str(commands.MODELS / "draft-q8_0.gguf"), "--spec-type", "draft-simple", "-ngld", "0"]
         server = Server("dense-q8_0", log, more=[*draft, "-td", "1"])
         try:
-            with targets.Recorder(trace, server.process.pid) as recorder:
+            with targets.Recorder(trace, server.process.pid, wait=False) as recorder:
+                targets.wait_for(recorder.is_recording, "the probes")
                 server.complete(32)
                 recorder.end()
         finally:

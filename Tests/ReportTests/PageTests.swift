@@ -5,7 +5,9 @@ import TraceModel
 @testable import Report
 
 @Suite struct PageTests {
-  static let sections = ["verdict", "tokens", "time", "layers", "threads", "experts", "graph", "device", "quality"]
+  static let sections = [
+    "verdict", "tokens", "time", "layers", "threads", "experts", "graph", "device", "quality",
+  ]
 
   @Test func everySectionIsThere() {
     let html = page(generation(count: 5))

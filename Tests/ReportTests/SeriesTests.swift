@@ -160,13 +160,19 @@ import TraceModel
     #expect(Ticks.values(to: maximum, count: 5).count <= 6)
   }
 
+  @Test func anAxisThatDoesNotBeginAtZeroHasRoundValues() {
+    let ticks = Ticks.linear(from: 14, to: 1512, count: 6) { Ticks.plain($0) }
+    #expect(ticks.map(\.label) == ["500", "1000", "1500"])
+    #expect(abs(ticks[0].place - (500 - 14) / 1498.0) < 1e-9)
+  }
+
   @Test func powersOfTen() {
     #expect(Ticks.logarithmic(from: 30, to: 1500) == [50, 100, 200, 500, 1000])
     #expect(Ticks.logarithmic(from: 0.5, to: 20_000) == [1, 10, 100, 1000, 10_000])
   }
 
   @Test(arguments: [
-    (0.0, "0 ns"), (250, "250 ns"), (2500, "2.5 µs"), (10_000_000, "10 ms"), (1.5e9, "1.5 s"),
+    (0.0, "0"), (250, "250 ns"), (2500, "2.5 µs"), (10_000_000, "10 ms"), (1.5e9, "1.5 s"),
     (4e11, "400 s"),
   ])
   func durations(nanoseconds: Double, text: String) {

@@ -8,9 +8,9 @@ struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report", abstract: "Writes the run as one self-contained HTML page.",
     discussion: """
-      Verdict and findings, token steps over time, where the time goes, layers, threads, experts, a layer as a graph, \
-      device state and how far to trust it. The page needs no network and no other file; it can be sent, archived and printed. What the trace does \
-      not have is said, with how to record it.
+      Verdict and findings, token steps over time, where the time goes, layers, threads, experts, a layer as a \
+      graph, device state and how far to trust it. The page needs no network and no other file; it can be sent, \
+      archived and printed. What the trace does not have is said, with how to record it.
       """)
 
   @OptionGroup var input: TraceArgument
@@ -22,7 +22,8 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let trace = try input.open()
     let sink = try Output.file(output, reading: input.trace)
-    var run = ReportStatistics(range: trace.info.range, workModel: OpenTrace.workModel, counters: trace.counters)
+    var run = ReportStatistics(
+      range: trace.info.range, workModel: OpenTrace.workModel, counters: trace.counters)
     let statistics = try trace.read(into: &run)
     let page = ReportPage(
       run, facts: ReportFacts(trace, statistics), recording: RecordingFacts(trace, statistics))

@@ -22,9 +22,10 @@ struct GraphDrawing {
 
   private static let lineHeight = 15.0
   private static let padding = 8.0
-  /// Width of a letter at the size of the style sheet in a wide font, and of one in bold.
-  private static let letterWidth = 7.1
-  private static let boldWidth = 7.9
+  /// Width of letters at the size of the style sheet, in a wide font: boxes are sized without knowing which it is.
+  private static let letterWidth = 7.2
+  private static let capitalWidth = 8.3
+  private static let boldFactor = 1.1
   private static let longestLine = 34
 
   var html: HTML {
@@ -32,8 +33,8 @@ struct GraphDrawing {
       box.lines.map { $0.count > Self.longestLine ? String($0.prefix(Self.longestLine - 1)) + "…" : $0 }
     }
     let sizes = lines.map { lines -> (width: Double, height: Double) in
-      let plain = Double(lines.dropFirst().map(\.count).max() ?? 0) * Self.letterWidth
-      let bold = Double(lines.first?.count ?? 0) * Self.boldWidth
+      let plain = lines.dropFirst().map(Self.width).max() ?? 0
+      let bold = lines.first.map { Self.width($0) * Self.boldFactor } ?? 0
       return (
         max(plain, bold) + 2 * Self.padding,
         Double(lines.count) * Self.lineHeight + 2 * Self.padding - 3
@@ -69,6 +70,10 @@ struct GraphDrawing {
       \(paths)\(boxes)\(heads)</svg></div>
 
       """
+  }
+
+  private static func width(_ line: String) -> Double {
+    line.reduce(0) { $0 + ($1.isUppercase ? capitalWidth : letterWidth) }
   }
 
   /// Through all points, vertical at each.

@@ -39,6 +39,7 @@ enum Ticks {
 
   /// A round number of nanoseconds: `10 ms`, `2.5 µs`.
   static func duration(_ nanoseconds: Double) -> String {
+    guard nanoseconds != 0 else { return "0" }
     let (divisor, unit): (Double, String) =
       switch nanoseconds.magnitude {
       case ..<1e3: (1, "ns")
@@ -58,9 +59,18 @@ enum Ticks {
     return text
   }
 
-  /// A linear axis from 0.
-  static func linear(to maximum: Double, count: Int, label: (Double) -> String) -> [Tick] {
-    values(to: maximum, count: count).map { Tick(place: maximum > 0 ? $0 / maximum : 0, label: label($0)) }
+  /// A linear axis.
+  static func linear(
+    from minimum: Double = 0, to maximum: Double, count: Int, label: (Double) -> String
+  ) -> [Tick] {
+    let span = maximum - minimum
+    guard span > 0, span.isFinite else { return [Tick(place: 0, label: label(minimum))] }
+    let steps = values(to: span, count: count)
+    guard steps.count > 1, minimum != 0 else { return steps.map { Tick(place: $0 / span, label: label($0)) } }
+    // Round values, wherever the axis begins.
+    let first = (minimum / steps[1]).rounded(.up) * steps[1]
+    return steps.map { first + $0 }.filter { $0 <= maximum }
+      .map { Tick(place: ($0 - minimum) / span, label: label($0)) }
   }
 }
 

@@ -102,7 +102,7 @@ struct TokenChart {
     let values =
       scale.isLogarithmic
       ? Ticks.logarithmic(from: scale.minimum, to: scale.maximum) : Ticks.values(to: scale.maximum, count: 5)
-    return values.map { Tick(place: scale.place($0), label: $0 == 0 ? "0" : Ticks.duration($0)) }
+    return values.map { Tick(place: scale.place($0), label: Ticks.duration($0)) }
   }
 
   /// The same places as steps a second: what people compare.

@@ -19,20 +19,24 @@ extension ReportPage {
   private var frequencies: HTML {
     let names = summary.facts.clusters
     let series = DeviceSeries.grouped(statistics.device.frequencies) { names[$0] ?? "CPU \($0)" }
-    return chart("Clock rate", series, summary.frequencies, isFromZero: true, formatFrequency)
+    return chart("Clock rate", series, summary.frequencies, isFromZero: true, formatFrequency) {
+      "\(Ticks.plain(Double($0) / 1e6)) GHz"
+    }
   }
 
   private var temperatures: HTML {
     let names = summary.facts.thermalZones
     let series = DeviceSeries.grouped(statistics.device.temperatures) { names[$0] ?? "zone \($0)" }
-    return chart("Temperature", series, summary.temperatures, isFromZero: false, formatTemperature)
+    return chart("Temperature", series, summary.temperatures, isFromZero: false, formatTemperature) {
+      "\(Ticks.plain(Double($0) / 1000)) °C"
+    }
   }
 
   private static let shownSeries = 6
 
   private func chart(
     _ title: String, _ all: [(name: String, points: [DeviceSeries.Point?])], _ summaries: [SeriesSummary],
-    isFromZero: Bool, _ format: (Int64) -> String
+    isFromZero: Bool, _ format: (Int64) -> String, label: (Int64) -> String
   ) -> HTML {
     let series = all.prefix(Self.shownSeries)
     let values = series.flatMap { $0.points.compactMap { $0 } }
@@ -47,9 +51,7 @@ extension ReportPage {
     let marks = series.enumerated().map { index, one -> HTML in
       line(one.points, count: window.count, colour: "c\(index % Self.shownSeries + 1)", place: place)
     }
-    let ticks = Ticks.values(to: span, count: 4).map { step in
-      Tick(place: step / span, label: format(Int64(base + step)))
-    }
+    let ticks = Ticks.linear(from: base, to: base + span, count: 4) { label(Int64($0)) }
     let legend = StackedBar.legend(
       series.enumerated().map { index, one in
         let known = summaries.first { $0.name == one.name }
@@ -62,8 +64,32 @@ extension ReportPage {
       + Plot(
         title: "\(title) over the recording", height: 140,
         xTicks: Ticks.linear(to: Double(window.duration), count: 6, label: Ticks.duration), yTicks: ticks,
-        xLabel: "time since the recording began", yLabel: title.lowercased(), marks: marks.joined()
+        xLabel: "time since the recording began", yLabel: title.lowercased(),
+        marks: marks.joined() + hits(series, window, format)
       ).html + note
+  }
+
+  /// What the pointer is over is told for each part of the recording.
+  private func hits(
+    _ series: ArraySlice<(name: String, points: [DeviceSeries.Point?])>, _ window: TimeWindow,
+    _ format: (Int64) -> String
+  ) -> HTML {
+    (0..<window.count).map { part -> HTML in
+      let values = series.compactMap { one -> HTML? in
+        one.points[part].map { point in
+          let range = point.minimum == point.maximum ? "" : "\(format(point.minimum)) to "
+          return "\(one.name): \(range)\(format(point.maximum))"
+        }
+      }
+      guard !values.isEmpty else { return .empty }
+      let time = Ticks.duration((Double(window.duration) * Double(part) / Double(window.count)).rounded())
+      // As wide as needed to be met where readings are few.
+      let left = Plot.x((Double(part) - 1) / Double(window.count))
+      return """
+        <rect class="hit" x="\(left)" y="0" width="\(3 * Int(Plot.side) / window.count)" height="\(Int(Plot.side))" \
+        data-tip="\(values.joined(separator: "&#10;"))&#10;after \(time)"/>
+        """
+    }.joined()
   }
 
   private func line(

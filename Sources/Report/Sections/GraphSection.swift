@@ -98,8 +98,10 @@ extension ReportPage {
   private func box(_ vertex: FoldedVertex, of layers: Int, longest: Int64) -> GraphDrawing.Box {
     let usual = vertex.variants.first
     let types = usual?.weightTypes.joined(separator: "+") ?? ""
-    var lines = [vertex.title, vertex.op + (types.isEmpty ? "" : " \(types)")]
-    if vertex.title == vertex.op { lines.removeLast() }
+    let kindOfWork = vertex.op + (types.isEmpty ? "" : " \(types)")
+    var lines =
+      vertex.name.isEmpty
+      ? [kindOfWork] + vertex.weights.prefix(1).map { "of \($0)" } : [vertex.name, kindOfWork]
     var tip = [
       "\(vertex.op), \(vertex.layers.isEmpty ? "outside of layers" : formatCount(vertex.layers.count, "layer"))"
     ]

@@ -72,7 +72,7 @@ extension ReportPage {
     let note: HTML =
       more > 0
       ? "<p class=\"note\">\(formatCount(more, "more thread")) hardly ran: prof-analyze threads</p>" : ""
-    var facts: [(String, HTML)] = [
+    let facts: [(String, HTML)] = [
       ("migrations", "\(scheduler.threads.values.reduce(0) { $0 &+ $1.migrations })"),
       (
         "without a CPU inside steps",
@@ -80,9 +80,6 @@ extension ReportPage {
       ),
       ("preempted inside steps", "\(formatCount(scheduler.preemptionsInSteps, "time"))"),
     ]
-    if let duration = summary.facts.duration {
-      facts.insert(("of the recording", "\(formatDuration(duration))"), at: 0)
-    }
     return heading
       + StackedBar.legend([("running", "c1"), ("runnable, no CPU", "c2"), ("blocked", "c6")])
       + "<div class=\"strips\">\(strips)\(stripAxis)</div>\(note)\n" + Self.list(facts + costs) + takers

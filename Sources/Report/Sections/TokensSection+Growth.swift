@@ -71,16 +71,14 @@ extension ReportPage {
     }
     for level in drift.levels { draw(level.positions, cells: level.cells) }
     if drift.levels.isEmpty { draw(drift.positions, cells: nil) }
-    let positions = Ticks.values(to: last - first, count: 6).map { step in
-      Tick(place: step / max(last - first, 1), label: grouped(Int64(first + step)))
-    }
+    let positions = Ticks.linear(from: first, to: last, count: 6) { grouped(Int64($0)) }
     return StackedBar.legend([
       (name(drift) + " steps", Self.colour(drift.phase)), ("fit without what was taken", "c2"),
     ])
       + Plot(
         title: "Duration of \(name(drift)) steps by position in the context, and a fit", height: 200,
         xTicks: positions,
-        yTicks: Ticks.linear(to: most, count: 4) { $0 == 0 ? "0" : Ticks.duration($0) },
+        yTicks: Ticks.linear(to: most, count: 4, label: Ticks.duration),
         xLabel: "position of the token in its sequence", yLabel: "duration of a step",
         marks:
           "\(marks.html(colour: Self.colour(drift.phase)))<g class=\"stroke c2\"><path class=\"line\" d=\"\(line)\"/></g>"

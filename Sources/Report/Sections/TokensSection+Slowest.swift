@@ -13,7 +13,10 @@ extension ReportPage {
       return heading
         + "<p class=\"note\">No step took longer than expected, or there are too few of one kind to tell.</p>\n"
     }
-    let causes = Cause.allCases.filter { cause in explanations.contains { ($0.time(cause) ?? 0) > 0 } }
+    // The growth of the context is in what is expected.
+    let causes = Cause.allCases.filter { cause in
+      cause != .contextGrowth && explanations.contains { ($0.time(cause) ?? 0) > 0 }
+    }
     let bars = explanations.map { explanation -> HTML in
       let segments = causes.compactMap { cause -> Segment? in
         guard let part = explanation.parts.first(where: { $0.cause == cause }), let time = part.time, time > 0
@@ -54,7 +57,7 @@ extension ReportPage {
       ],
       rows: explanations.map { explanation in
         let step = explanation.step
-        let causes = explanation.mainCauses.prefix(2).map { part in
+        let causes = explanation.mainCauses.filter { $0.cause != .contextGrowth }.prefix(2).map { part in
           part.cause.title + (part.details.first.map { " (\($0.name))" } ?? "")
         }
         return [
@@ -78,11 +81,18 @@ extension ReportPage {
     switch cause {
     case .operators: "c1"
     case .barrier: "c2"
-    case .pageFaults, .expertMisses: "c3"
-    case .migration, .frequency: "c4"
     case .preemption: "c5"
-    case .blocked, .contextGrowth, .graphs: "c6"
-    case .setup, .sampling, .outside, .other, .unexplained: "c7"
+    case .blocked: "c5 hatched"
+    case .migration: "c4 hatched"
+    case .frequency: "c4"
+    case .pageFaults: "c3"
+    case .expertMisses: "c3 hatched"
+    case .graphs: "c2 hatched"
+    case .setup: "c1 hatched"
+    case .sampling: "c7 hatched"
+    case .outside: "c6"
+    case .other, .contextGrowth: "c7"
+    case .unexplained: "none"
     }
   }
 }
