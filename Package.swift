@@ -25,11 +25,13 @@ let package = Package(
     .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .target(name: "CRecorderShim"),
     .target(name: "CProbeObject", dependencies: ["CZlib"]),
+    .target(name: "CCalibration"),
     .target(name: "ProbeSites"),
     .target(
       name: "RecorderCore",
       dependencies: [
-        "CLibBPF", "CRecorderShim", "CProbeObject", "CTraceRecords", "ProbeSites", "TraceContainer",
+        "CCalibration", "CLibBPF", "CRecorderShim", "CProbeObject", "CTraceRecords", "ProbeSites",
+        "TraceContainer",
       ]),
     .executableTarget(name: "PiRecord", dependencies: ["RecorderCore", "CRecorderShim"]),
 

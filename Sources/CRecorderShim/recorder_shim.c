@@ -62,6 +62,7 @@ int shim_open_special(const char *path) {
 }
 
 int shim_rename(const char *from, const char *to) { return rename(from, to); }
+int shim_make_directory(const char *path) { return mkdir(path, 0755); }
 
 int64_t shim_read(int fd, void *buffer, uint64_t bytes) { return read(fd, buffer, bytes); }
 

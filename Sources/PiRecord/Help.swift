@@ -3,6 +3,10 @@ let helpText = """
   pi-record [options] --pid PID             attach to a running process; it goes on when recording ends
   pi-record doctor [--pid PID | FILE...]    what can be probed here, what cannot, why, and what to do
   pi-record list-pmc                        the counters of this machine, and which really count
+  pi-record calibrate [-o FILE]             measures what this machine can read and calculate at most with 1, 2 …
+                                            threads, and what a probe hit costs: some seconds, in which other
+                                            programs wait. Kept in /var/lib/pi-record/ceilings.json, from where
+                                            recordings put it into their traces; -o - writes it to standard output
 
   Records an unmodified llama.cpp with eBPF: token steps, graphs, operators, MoE routing.
   Analyse the trace with prof-analyze.
@@ -23,6 +27,8 @@ let helpText = """
     --duration S        stop recording after S seconds
     --buffer MIB        ring buffer, a power of two   (4)
     --compress LEVEL    zstd level, 1 to 19; those above 4 are as 4   (1)
+    --calibrate         do 'pi-record calibrate' before recording, for this trace only
+    --ceilings FILE     put what 'calibrate -o FILE' wrote into the trace   (the machine's own, where it has one)
     --config FILE       options from a file, one 'name = value' a line
     -q, --quiet         no progress, no summary
     -v, --verbose       also what the kernel says of the BPF programs

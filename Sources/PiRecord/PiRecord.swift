@@ -27,6 +27,7 @@ struct PiRecord {
     do throws(RecorderError) {
       switch arguments.first {
       case "doctor": return try Doctor.run(Doctor.parse(Array(arguments.dropFirst())))
+      case "calibrate": return try CalibrateCommand.parse(Array(arguments.dropFirst())).run()
       case "list-pmc":
         guard arguments.count == 1 else { throw .usage("list-pmc takes no arguments") }
         return CounterList.run()

@@ -90,10 +90,7 @@ struct OpenTrace {
   /// Bytes and floating-point operations of a structure's nodes.
   static let workModel: WorkModel = { structure in
     let costs = NodeCosts(structure)
-    return structure.nodes.map { node in
-      let cost = costs.cost(of: node)
-      return OperatorWork(bytes: cost.bytes, flops: cost.flops)
-    }
+    return structure.nodes.map { costs.cost(of: $0) }
   }
 
   /// Says on standard error what is missing in the results, and exits with status 4 when

@@ -9,6 +9,7 @@ struct SummaryText {
   init(_ summary: Summary) {
     self.summary = summary
     recording()
+    verdict()
     model()
     speed()
     acrossTokens()

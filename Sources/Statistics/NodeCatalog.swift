@@ -1,18 +1,5 @@
 import TraceModel
 
-/// What one execution of an operator has to move and to compute.
-public struct OperatorWork: Sendable, Hashable {
-  /// Bytes of all tensors read and written.
-  public var bytes: Int64?
-  /// Floating-point operations.
-  public var flops: Int64?
-
-  public init(bytes: Int64?, flops: Int64?) {
-    self.bytes = bytes
-    self.flops = flops
-  }
-}
-
 /// Tells the work of each node of a structure, in the order of its nodes; nil where unknown.
 ///
 /// What an operator costs is the engine's knowledge, so the statistics are given it.
@@ -34,6 +21,8 @@ struct NodeCatalog {
     /// Bytes of the result.
     var byteCount: Int64
     var isExecuted: Bool
+    /// Several operators that ran as one.
+    var isFused = false
   }
 
   /// The slot of operators whose node is not known.
@@ -66,6 +55,9 @@ struct NodeCatalog {
     var base: Int
     var count: Int
   }
+
+  /// By the base of their place: nodes whose work varies from step to step.
+  private var varyingOfPlace: [Int: [WorkStatistics.VaryingNode]] = [:]
 
   init(workModel: WorkModel?) {
     self.workModel = workModel
@@ -105,9 +97,26 @@ struct NodeCatalog {
       fusedLast.append(contentsOf: repeatElement(-1, count: list.count))
       fusedSlot.append(contentsOf: repeatElement(Self.unknown, count: list.count))
       placeOfList[list] = place
+      varyingOfPlace[place.base] = varyingNodes(list)
     }
     placeOfStructure[structure.number] = place
     current = (structure.number, place)
+  }
+
+  private func varyingNodes(_ list: [UInt32]) -> [WorkStatistics.VaryingNode]? {
+    let nodes = list.compactMap { slot -> WorkStatistics.VaryingNode? in
+      guard let varying = entries[Int(slot)].work?.varying, let layer = entries[Int(slot)].layer else {
+        return nil
+      }
+      return WorkStatistics.VaryingNode(slot: slot, layer: layer, work: varying)
+    }
+    return nodes.isEmpty ? nil : nodes
+  }
+
+  /// The nodes of a structure whose work varies, in order.
+  func varyingNodes(ofStructure number: UInt32) -> [WorkStatistics.VaryingNode] {
+    if varyingOfPlace.isEmpty { return [] }
+    return placeOfStructure[number].flatMap { varyingOfPlace[$0.base] } ?? []
   }
 
   /// The slot of an operator; `unknown` where structure or node are not known.
@@ -135,16 +144,21 @@ struct NodeCatalog {
     let ends = [0, chain.count - 1]
     let executed = chain.indices.filter { ends.contains($0) || chain[$0].isExecuted }.map { chain[$0] }
     guard var fused = executed.last else { return Self.unknown }
+    fused.isFused = true
     fused.op = executed.map(\.op).joined(separator: "+")
     if let weights = executed.first(where: { Self.readsWeights($0.op) }) { fused.type = weights.type }
     var bytes: Int64? = 0
     var flops: Int64? = 0
+    var persistent: Int64? = 0
     for (index, entry) in executed.enumerated() {
       let passedOn = index + 1 < executed.count ? entry.byteCount &* 2 : 0
       bytes = sum(bytes, entry.work?.bytes.map { $0 &- passedOn })
       flops = sum(flops, entry.work?.flops)
+      persistent = sum(persistent, entry.work?.persistentBytes)
     }
-    fused.work = OperatorWork(bytes: bytes.map { max($0, 0) }, flops: flops)
+    fused.work = OperatorWork(
+      bytes: bytes.map { max($0, 0) }, flops: flops, persistentBytes: persistent,
+      arithmetic: executed[0].work?.arithmetic ?? .f32)
     return slot(for: fused)
   }
 

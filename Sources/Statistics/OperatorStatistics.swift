@@ -61,6 +61,10 @@ public struct OperatorStatistics: RunVisitor {
   /// Wall time of token steps (and of graphs outside of any) per phase.
   private var wall = [Int64](repeating: 0, count: Phase.allCases.count)
 
+  /// What the run tells of the operators' work, and how threads share it.
+  private var work = WorkStatistics()
+  private var balance = ThreadBalance()
+
   private var open: [OpenStep] = []
   private var spare: [[PendingSpan]] = []
   private static let pendingLimit = 1 << 15
@@ -76,9 +80,11 @@ public struct OperatorStatistics: RunVisitor {
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
+    let slot = catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode)
+    let duration = max(span.range.duration, 0)
+    balance.add(span, slot: slot, duration: duration)
     let pending = PendingSpan(
-      duration: max(span.range.duration, 0), barrier: max(span.barrier.duration, 0),
-      slot: catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode),
+      duration: duration, barrier: max(span.barrier.duration, 0), slot: slot,
       thread: threadIndex(span.thread) << 3 | (span.isMainThread ? 1 : 0) | (span.isRepaired ? 2 : 0))
     add(pending, step: Int(span.step))
   }
@@ -111,12 +117,21 @@ public struct OperatorStatistics: RunVisitor {
   }
 
   public mutating func graphRun(_ run: GraphRun) {
-    if run.step == nil { wall[Self.unknownPhase] &+= max(run.range.duration, 0) }
+    guard let step = run.step else {
+      wall[Self.unknownPhase] &+= max(run.range.duration, 0)
+      return
+    }
+    guard let structure = run.structure else { return }
+    work.graph(ofStep: step, nodes: catalog.varyingNodes(ofStructure: structure))
   }
+
+  public mutating func experts(_ activation: ExpertActivation) { work.experts(activation) }
 
   public mutating func tokenStep(_ step: TokenStep) {
     let phase = Self.index(of: step.phase)
     wall[phase] &+= max(step.range.duration, 0)
+    work.tokenStep(step)
+    balance.endStep(step.index, phase: phase)
     guard let index = open.lastIndex(where: { $0.step == step.index }) else { return }
     var finished = open.remove(at: index)
     phases[phase].add(finished.spans, operatorOfSlot: catalog.operatorOfSlot)
@@ -142,6 +157,14 @@ public struct OperatorStatistics: RunVisitor {
     }
     return result
   }
+
+  /// By slot: what the run tells of the work of the phases asked for beside the structure.
+  func workChanges(of selection: Set<Phase>) -> [UInt32: WorkStatistics.Change] {
+    work.changes(of: selection)
+  }
+
+  /// By slot; empty with one thread.
+  func balance(of selection: Set<Phase>) -> [ThreadBalance.Sum] { balance.sums(of: selection) }
 
   /// Wall time of the token steps of these phases, in nanoseconds; graphs outside of any step
   /// count as phase `unknown`.

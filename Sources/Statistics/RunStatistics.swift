@@ -16,6 +16,7 @@ public struct RunStatistics: RunVisitor {
   public private(set) var backends = BackendStatistics()
   public private(set) var speculation = SpeculationStatistics()
   public private(set) var readings = ReadingStatistics()
+  public private(set) var graphUse = GraphUse()
   public private(set) var expertUse: ExpertStatistics
   public private(set) var accounts: StepAccounts
 
@@ -73,6 +74,7 @@ public struct RunStatistics: RunVisitor {
 
   public mutating func graphRun(_ run: GraphRun) {
     backends.graphRun(run)
+    graphUse.graphRun(run)
     operators.graphRun(run)
     steps.graphRun(run)
     models.graphRun(run)
@@ -87,6 +89,7 @@ public struct RunStatistics: RunVisitor {
   }
 
   public mutating func experts(_ activation: ExpertActivation) {
+    operators.experts(activation)
     expertActivations += 1
     if !activation.isComplete { cutExpertActivations += 1 }
     expertUse.experts(activation)
@@ -100,6 +103,7 @@ public struct RunStatistics: RunVisitor {
 
   public mutating func tokenStep(_ step: TokenStep) {
     operators.tokenStep(step)
+    graphUse.tokenStep(step)
     steps.tokenStep(step)
     models.tokenStep(step)
     expertUse.tokenStep(step)

@@ -29,6 +29,7 @@ public struct RecordingFacts: Sendable {
   /// Speed of the CPUs relative to each other, by CPU number; nothing where the machine does not tell.
   public var capacities: [Int: Int] = [:]
   public var thermalZones: [Int: String] = [:]
+  public var machine = RooflineModel.Machine()
 
   public init() {}
 }
@@ -130,6 +131,8 @@ public struct Summary: Sendable {
   /// How evenly threads share operators, by type.
   public var imbalances: [ThreadMeetings.Imbalance]
   public var meetings: ThreadMeetings
+  /// Each phase beside the machine's ceilings, but warm-up.
+  public var rooflines: [PhaseRoofline] = []
   /// Largest effect first.
   public var findings: [Finding] = []
 
@@ -191,6 +194,10 @@ public struct Summary: Sendable {
     if !covered.isEmpty {
       coverage.mean = covered.reduce(0) { $0 + $1.share } / Double(covered.count)
       coverage.worst = covered.min { ($0.share, $0.step) < ($1.share, $1.step) }
+    }
+    rooflines = phaseTimes.filter { Self.phases.contains($0.phase) }.compactMap { time in
+      PhaseRoofline(
+        statistics.operators, graphs: statistics.graphUse, time: time, steps: steps, machine: facts.machine)
     }
     findings = Finding.all(self)
   }

@@ -39,6 +39,17 @@ public func formatBytes(_ bytes: Int64) -> String {
   }
 }
 
+/// Units a second, or bytes, in thousands, millions and so on: `9.81 GB/s`.
+public func formatRate(_ value: Double, _ unit: String) -> String {
+  return switch value.magnitude {
+  case ..<999.95: fourDigits(value, 3) + " \(unit)"
+  case ..<999.95e3: fourDigits(value / 1e3, 3) + " k\(unit)"
+  case ..<999.95e6: fourDigits(value / 1e6, 3) + " M\(unit)"
+  case ..<999.95e9: fourDigits(value / 1e9, 3) + " G\(unit)"
+  default: fourDigits(value / 1e12, 3) + " T\(unit)"
+  }
+}
+
 /// Kilohertz in GHz or MHz.
 public func formatFrequency(_ kilohertz: Int64) -> String {
   let value = Double(kilohertz)
@@ -61,11 +72,13 @@ public func formatShare(_ ratio: Double) -> String {
   formatDecimal(ratio * 100, digits: 1) + " %"
 }
 
-private func fourDigits(_ value: Double) -> String {
-  switch value.magnitude {
-  case ..<9.9995: formatDecimal(value, digits: 3)
-  case ..<99.995: formatDecimal(value, digits: 2)
-  case ..<999.95: formatDecimal(value, digits: 1)
+/// - Parameter digits: 4, or 3 for what is not known more exactly.
+private func fourDigits(_ value: Double, _ digits: Int = 4) -> String {
+  let less = 4 - digits
+  return switch value.magnitude {
+  case ..<9.9995: formatDecimal(value, digits: 3 - less)
+  case ..<99.995: formatDecimal(value, digits: 2 - less)
+  case ..<999.95: formatDecimal(value, digits: 1 - less)
   default: formatDecimal(value, digits: 0)
   }
 }

@@ -27,6 +27,8 @@ public struct TraceMetadata: Sendable {
     public var instruction: String?
     public var instructionClass: String?
     public var expectedNanoseconds: Int?
+    /// Whether that was measured on the recording machine; false: it is typical of such an instruction elsewhere.
+    public var isPriceMeasured = false
   }
 
   /// A counter that was asked for.
@@ -61,6 +63,8 @@ public struct TraceMetadata: Sendable {
   public var command: [String] = []
   public var executable: String?
   public var startedByRecorder: Bool?
+  /// CPUs that the target was allowed to use when its engine was found; empty where not recorded.
+  public var targetCPUs: [Int] = []
   public var libraries: [Library] = []
   public var engineName: String?
   public var operatorNames = OperatorNames()
@@ -76,6 +80,8 @@ public struct TraceMetadata: Sendable {
   public var recordsScheduler: Bool?
   /// Decoding speed under which operator probes are dropped, tokens a second.
   public var leastTokensPerSecond: Double?
+  /// What the recording machine can do at most; nil where it was not calibrated.
+  public var calibration: Calibration?
   public var notes: [String] = []
 
   /// True when a site of this role was chosen. Without site lists nothing is known: false.
@@ -153,6 +159,7 @@ struct MetadataReader {
     result.command = strings(target, "command")
     result.executable = string(target, "executable")
     result.startedByRecorder = value(target, "started_by_recorder", as: Bool.self)
+    result.targetCPUs = integers(target, "cpus")
     result.libraries = objects(root, "libraries").compactMap { library in
       integer(library, "index").map {
         .init(
@@ -177,7 +184,8 @@ struct MetadataReader {
         index: index, role: role, function: string(site, "function"), library: integer(site, "library"),
         fileOffset: address(site, "file_offset"), address: address(site, "address"),
         instruction: string(site, "instruction"), instructionClass: string(site, "class"),
-        expectedNanoseconds: integer(site, "expected_ns"))
+        expectedNanoseconds: integer(site, "expected_ns"),
+        isPriceMeasured: string(site, "expected_source") == "measured")
     }
     result.counters = objects(root, "counters").compactMap { counter in
       guard let name = string(counter, "name") else { return nil }
@@ -196,6 +204,7 @@ struct MetadataReader {
       guard let index = integer(zone, "index"), let type = string(zone, "type") else { continue }
       result.thermalZones[index] = type
     }
+    result.calibration = calibration()
     result.notes = strings(root, "notes")
     return result
   }
@@ -210,13 +219,13 @@ struct MetadataReader {
     }
     return value
   }
-  private mutating func object(_ key: String) -> [String: Any] {
+  mutating func object(_ key: String) -> [String: Any] {
     value(root, key, as: [String: Any].self) ?? [:]
   }
-  private mutating func string(_ object: [String: Any], _ key: String) -> String? {
+  mutating func string(_ object: [String: Any], _ key: String) -> String? {
     value(object, key, as: String.self)
   }
-  private mutating func integer(_ object: [String: Any], _ key: String) -> Int? {
+  mutating func integer(_ object: [String: Any], _ key: String) -> Int? {
     guard let number = value(object, key, as: NSNumber.self) else { return nil }
     guard let integer = Int(exactly: number) else {
       warn("metadata: `\(key)` is no integer; it was ignored")
@@ -240,7 +249,7 @@ struct MetadataReader {
     }
     return list.map { $0 as? String ?? "" }
   }
-  private mutating func objects(_ object: [String: Any], _ key: String) -> [[String: Any]] {
+  mutating func objects(_ object: [String: Any], _ key: String) -> [[String: Any]] {
     guard let list = value(object, key, as: [Any].self) else { return [] }
     let objects = list.compactMap { $0 as? [String: Any] }
     if objects.count != list.count { warn("metadata: `\(key)` holds something that is no object") }

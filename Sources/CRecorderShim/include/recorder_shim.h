@@ -30,6 +30,7 @@ int shim_file_kind(const char *path);
 /* For writing: a pipe or a device. */
 int shim_open_special(const char *path);
 int shim_rename(const char *from, const char *to);
+int shim_make_directory(const char *path);
 int64_t shim_read(int fd, void *buffer, uint64_t bytes);
 int64_t shim_write(int fd, const void *buffer, uint64_t bytes);
 int shim_truncate(int fd, uint64_t bytes);

@@ -91,7 +91,7 @@ private func inheritParts(
 }
 
 /// A parameter or a cache, whose name says where it is used; an input may be used anywhere.
-private func isWeight(_ constant: Node) -> Bool {
+func isWeight(_ constant: Node) -> Bool {
   constant.layer != nil || constant.name.hasSuffix(".weight") || constant.name.hasSuffix(".bias")
 }
 

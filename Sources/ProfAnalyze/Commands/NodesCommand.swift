@@ -14,6 +14,7 @@ struct NodesCommand: ParsableCommand {
 
   @OptionGroup var input: TraceArgument
   @OptionGroup var phase: PhaseOptions
+  @OptionGroup var ceilings: CeilingOptions
   @OptionGroup var format: TableFormatOptions
 
   @Option(help: ArgumentHelp("Another trace (B) to compare this one (A) with.", valueName: "trace"))
@@ -22,9 +23,14 @@ struct NodesCommand: ParsableCommand {
   func run() throws {
     let trace = try input.open()
     if let beside { return try compare(trace, OpenTrace(path: beside)) }
-    var operators = OperatorStatistics(workModel: OpenTrace.workModel)
-    let statistics = try trace.read(into: &operators)
-    try format.write(NodeTable(operators, phases: phase.phases, counters: trace.counters))
+    let machine = try ceilings.machine(of: trace)
+    var run = OperatorRun()
+    let statistics = try trace.read(into: &run)
+    let roofline = RooflineModel(run.operators, graphs: run.graphs, machine: machine, phases: phase.phases)
+    try format.write(
+      NodeTable(
+        run.operators, phases: phase.phases, counters: trace.counters, roofline: roofline,
+        traffic: machine.traffic))
     try trace.finish(statistics)
   }
   private func compare(_ first: OpenTrace, _ second: OpenTrace) throws {

@@ -15,13 +15,19 @@ struct OpsCommand: ParsableCommand {
 
   @OptionGroup var input: TraceArgument
   @OptionGroup var phase: PhaseOptions
+  @OptionGroup var ceilings: CeilingOptions
   @OptionGroup var format: TableFormatOptions
 
   func run() throws {
     let trace = try input.open()
-    var operators = OperatorStatistics(workModel: OpenTrace.workModel)
-    let statistics = try trace.read(into: &operators)
-    try format.write(OperatorTable(operators, phases: phase.phases, counters: trace.counters))
+    let machine = try ceilings.machine(of: trace)
+    var run = OperatorRun()
+    let statistics = try trace.read(into: &run)
+    let roofline = RooflineModel(run.operators, graphs: run.graphs, machine: machine, phases: phase.phases)
+    try format.write(
+      OperatorTable(
+        run.operators, phases: phase.phases, counters: trace.counters, roofline: roofline,
+        traffic: machine.traffic))
     try trace.finish(statistics)
   }
 }

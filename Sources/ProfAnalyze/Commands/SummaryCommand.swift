@@ -12,12 +12,16 @@ struct SummaryCommand: ParsableCommand {
       """)
 
   @OptionGroup var input: TraceArgument
+  @OptionGroup var ceilings: CeilingOptions
 
   func run() throws {
     let trace = try input.open()
+    let machine = try ceilings.machine(of: trace)
     var run = RunStatistics(workModel: OpenTrace.workModel, counters: trace.counters)
     let statistics = try trace.read(into: &run)
-    let summary = Summary(run, facts: RecordingFacts(trace, statistics))
+    var facts = RecordingFacts(trace, statistics)
+    facts.machine = machine
+    let summary = Summary(run, facts: facts)
     let output = Output.standard()
     try output.write(SummaryText(summary).text)
     try output.close()

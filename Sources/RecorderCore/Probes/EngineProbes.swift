@@ -27,6 +27,7 @@ final class EngineProbes {
   private let object: ProbeObject
   private let links: ProbeLinks
   private let roles: [SiteRole]
+  private let calibration: CalibrationFile?
   private var engineFiles: [(device: String, inode: UInt64)] = []
   private var examined: [(pid: Int32, device: String, inode: UInt64)] = []
   /// Size of each process when its maps were last read.
@@ -41,7 +42,9 @@ final class EngineProbes {
   /// nil until a file gave them.
   private var engineNames: FileFacts.Names?
 
-  init(object: ProbeObject, links: ProbeLinks, roles: [SiteRole]) {
+  /// - Parameter calibration: tells what hits cost here.
+  init(object: ProbeObject, links: ProbeLinks, roles: [SiteRole], calibration: CalibrationFile?) {
+    self.calibration = calibration
     self.object = object
     object.state.pointee.layout = layout.offsets
     self.links = links
@@ -112,6 +115,7 @@ final class EngineProbes {
         for index in firstSite..<attached.count { describe(attached[index], index: index, to: &json) }
       }
       describeEngine(to: &json)
+      describeTarget(pid, to: &json)
       json.array("notes") { json in
         for note in notes { json.string(nil, note) }
         for entry in found {
@@ -215,7 +219,9 @@ final class EngineProbes {
       json.hex("address", site.address)
       json.string("instruction", site.instruction)
       json.string("class", site.instructionClass.rawValue)
-      json.number("expected_ns", site.expectedNanoseconds)
+      let measured = calibration?.expected(of: site)
+      json.number("expected_ns", measured ?? site.expectedNanoseconds)
+      json.string("expected_source", measured == nil ? "typical" : "measured")
     }
   }
 
@@ -251,6 +257,15 @@ final class EngineProbes {
       layout.write(to: &json)
     }
     return notes + layout.notes[before...]
+  }
+
+  /// The CPUs that it may use: which ceilings count for it.
+  private func describeTarget(_ pid: Int32, to json: inout JSONWriter) {
+    let cpus = Processor.allowed(to: pid)
+    guard !cpus.isEmpty else { return }
+    json.object("target") { json in
+      json.array("cpus") { json in for cpu in cpus { json.number(nil, cpu) } }
+    }
   }
 
   private func describeEngine(to json: inout JSONWriter) {

@@ -10,6 +10,7 @@ public final class Recording {
   let target: TargetProcess
   let counters: Counters
   let device = DeviceState()
+  let calibration: CalibrationFile?
   let output: TraceOutput
   let object: ProbeObject
   let links: ProbeLinks
@@ -38,12 +39,17 @@ public final class Recording {
     self.arguments = arguments
     console = Console(verbosity: options.verbosity)
     try Preflight.check()
+    // Before the command is there, and while nothing else of the recorder's runs.
+    var remarks: [String] = []
+    calibration = try CalibrationFile.forRecording(options) { remarks.append($0) }
     switch options.target {
     case .command(let command):
       target = try TargetProcess(
         starting: command, behind: options.commandIndex, outputToStandardError: options.output == "-")
     case .process(let pid): target = try TargetProcess(attachingTo: pid)
     }
+    for remark in remarks { console.note(remark) }
+    notes = remarks
     output = try TraceOutput(
       path: options.output ?? Recording.defaultOutput(for: options.target),
       compressionLevel: options.compressionLevel)
@@ -58,7 +64,7 @@ public final class Recording {
     if options.compressionLevel > 4 {
       notes.append(
         "--compress \(options.compressionLevel): compressed as with 4, the highest that this recorder has")
-      console.note(notes[0])
+      console.note(notes[notes.count - 1])
     }
     counters = try Counters(options.counters, units: options.counters.isEmpty ? [] : PMU.all())
     var settings = probe_settings()
@@ -78,7 +84,7 @@ public final class Recording {
     links = ProbeLinks(object)
     drain = try Drain(
       events: object.events, bytes: UInt64(options.bufferMebibytes) << 20, output: output)
-    probes = EngineProbes(object: object, links: links, roles: roles)
+    probes = EngineProbes(object: object, links: links, roles: roles, calibration: calibration)
     journal = Journal(output: output, object: object, drain: drain)
     try counters.install(in: object.counterEvents)
     if let speed = options.minimumSpeed {

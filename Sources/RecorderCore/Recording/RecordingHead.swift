@@ -46,6 +46,7 @@ extension Recording {
       json.array("notes") { json in for note in notes { json.string(nil, note) } }
     }
     output.writeMetadata(json)
+    if let calibration { output.writeMetadata(JSONWriter(bytes: calibration.bytes)) }
   }
 
   private var commandLine: [String] {

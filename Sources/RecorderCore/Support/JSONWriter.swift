@@ -3,8 +3,11 @@
 /// Strings come from other people's file names and command lines: what is not UTF-8 becomes
 /// U+FFFD, control characters are escaped.
 struct JSONWriter {
-  private(set) var bytes: [UInt8] = []
+  private(set) var bytes: [UInt8]
   private var needsComma = false
+
+  /// - Parameter bytes: what was written already.
+  init(bytes: [UInt8] = []) { self.bytes = bytes }
 
   mutating func object(_ name: StaticString? = nil, _ body: (inout JSONWriter) -> Void) {
     open(name, UInt8(ascii: "{"))

@@ -29,6 +29,17 @@ enum MachineFacts {
     clocks(to: &json)
   }
 
+  /// What tells whether something was measured on this machine, as it is now.
+  static func writeIdentity(to json: inout JSONWriter) {
+    json.object("machine") { json in
+      json.string("architecture", String(cString: shim_machine()))
+      if let model = processorModel() { json.string("cpu_model", model) }
+      json.number("cpus", shim_cpu_count())
+      json.number("memory_bytes", shim_memory_bytes())
+      json.string("kernel", String(cString: shim_kernel_release()))
+    }
+  }
+
   /// The same moment on three clocks, as near as three calls allow.
   static func clocks(to json: inout JSONWriter) {
     json.object("clocks") { json in

@@ -40,6 +40,10 @@ public struct RecordOptions {
   public var durationNanoseconds: UInt64?
   public var bufferMebibytes = 4
   public var compressionLevel: Int32 = 1
+  /// Measure the machine's ceilings before recording.
+  public var calibrates = false
+  /// The file with the ceilings for the trace; nil: the machine's own, where there is one.
+  public var ceilings: String?
   /// -1 quiet, 0 normal, 1 and more verbose.
   public var verbosity = 0
 }
@@ -101,6 +105,7 @@ private struct Parser {
     case "--no-experts": options.experts = false
     case "--sched": options.scheduler = true
     case "--no-halt": options.halts = false
+    case "--calibrate": options.calibrates = true
     case "-q", "--quiet": options.verbosity = -1
     case "-v", "--verbose": options.verbosity += 1
     default: return false
@@ -131,6 +136,7 @@ private struct Parser {
       }
       options.bufferMebibytes = mebibytes
     case "--compress": options.compressionLevel = Int32(try number(name, value, 1...19))
+    case "--ceilings": options.ceilings = value
     case "--config": try readConfiguration(value)
     default: throw .usage("unknown option '\(name)'")
     }

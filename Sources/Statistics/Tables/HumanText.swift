@@ -56,6 +56,8 @@ public struct HumanTableEncoder: TableEncoder {
     case (.text(let value), _): shorten(escapeForTerminal(value), to: Self.widest)
     case (.integer(let value), .nanoseconds): formatDuration(value, aligned: true)
     case (.integer(let value), .bytes): formatBytes(value)
+    case (.integer(let value), .bytesPerSecond): formatRate(Double(value), "B/s")
+    case (.integer(let value), .flopsPerSecond): formatRate(Double(value), "FLOP/s")
     case (.integer(let value), _): String(value)
     case (.decimal(let value), .share): formatShare(value)
     case (.decimal(let value), _): formatDecimal(value, digits: 2)

@@ -18,20 +18,35 @@ public struct NodeTable: StatisticsTable, Sendable {
     public var flops: Int64?
     /// Sums over all threads and executions; empty in a recording without counters.
     public var counters = CounterTotals()
+    /// How fast it was; nil without a model of the machine.
+    public var performance: Performance?
   }
 
   public var rows: [Row]
   private let counters: [CounterColumn]
+  private let performance: PerformanceColumns?
 
-  public var extraColumns: [Column] { CounterTotals.columns(counters, behind: Self.columns) }
+  public var extraColumns: [Column] {
+    let counted = CounterTotals.columns(counters, behind: Self.columns)
+    return counted + (performance?.columns(behind: Self.columns + counted) ?? [])
+  }
 
-  public func extraCells(_ row: Row) -> [Cell] { row.counters.cells(counters) }
+  public func extraCells(_ row: Row) -> [Cell] {
+    row.counters.cells(counters)
+      + (performance?.cells(row.performance, row.counters, count: row.totals.count) ?? [])
+  }
 
   /// - Parameters:
   ///   - phases: the steps to count.
   ///   - counters: of the recording.
-  public init(_ statistics: OperatorStatistics, phases: Set<Phase>, counters: [CounterColumn] = []) {
+  ///   - roofline: of the same phases.
+  ///   - traffic: which of the counters tells of bytes.
+  public init(
+    _ statistics: OperatorStatistics, phases: Set<Phase>, counters: [CounterColumn] = [],
+    roofline: RooflineModel? = nil, traffic: CountedTraffic? = nil
+  ) {
     self.counters = counters
+    performance = roofline.map { _ in PerformanceColumns(counters: counters, traffic: traffic) }
     struct Key: Hashable {
       var name: String
       var op: String
@@ -39,31 +54,35 @@ public struct NodeTable: StatisticsTable, Sendable {
       var shape: [Int64]
     }
     var indexOfKey: [Key: Int] = [:]
-    var work: [OperatorWork] = []
-    rows = []
+    var samples: [OperatorSample] = []
+    var found: [Row] = []
     let sums = statistics.totals(of: phases)
-    for (slot, totals) in sums.nodes.enumerated() where totals.count > 0 {
+    statistics.forEachSlot(of: phases, sums) { slot, totals, work, balance in
+      guard totals.count > 0 else { return }
       let entry = statistics.catalog.entries[slot]
       let isKnown = UInt32(slot) != NodeCatalog.unknown
       let key = Key(name: entry.name, op: entry.op, type: entry.type, shape: entry.shape)
-      let index = indexOfKey[key] ?? rows.count
-      if index == rows.count {
+      let index = indexOfKey[key] ?? found.count
+      if index == found.count {
         indexOfKey[key] = index
-        work.append(OperatorWork(bytes: 0, flops: 0))
-        rows.append(
+        samples.append(OperatorSample())
+        found.append(
           Row(
             name: entry.name, op: entry.op, type: isKnown ? entry.type : nil, shape: entry.shape,
             layer: entry.layer, part: entry.part, totals: OperatorTotals(), bytes: nil, flops: nil))
       }
-      rows[index].totals.merge(totals)
-      if slot < sums.counters.count { rows[index].counters.merge(sums.counters[slot]) }
-      work[index].add(entry.work, times: totals.count)
+      if slot < sums.counters.count { found[index].counters.merge(sums.counters[slot]) }
+      samples[index].add(totals, work, balance, isFused: entry.isFused)
     }
-    for index in rows.indices {
-      let count = Int64(clamping: rows[index].totals.count)
-      rows[index].bytes = work[index].bytes.map { $0 / count }
-      rows[index].flops = work[index].flops.map { $0 / count }
+    for index in found.indices {
+      let sample = samples[index]
+      let count = Int64(clamping: sample.totals.count)
+      found[index].totals = sample.totals
+      found[index].bytes = sample.work.bytes.map { $0 / count }
+      found[index].flops = sample.work.flops.map { $0 / count }
+      found[index].performance = roofline?.performance(of: sample)
     }
+    rows = found
     rows.sort { ($1.totals.total, $0.name, $0.op) < ($0.totals.total, $1.name, $1.op) }
   }
 

@@ -20,6 +20,8 @@ public struct OperatorTable: StatisticsTable, Sendable {
     public var flops: Int64?
     /// Sums over all threads and executions; empty in a recording without counters.
     public var counters = CounterTotals()
+    /// How fast it was; nil without a model of the machine, and for what was enqueued.
+    public var performance: Performance?
     /// True when it was encoded for a device, or handed over: the times are those of that and not of the work.
     public var isEnqueue = false
   }
@@ -28,36 +30,43 @@ public struct OperatorTable: StatisticsTable, Sendable {
   /// Wall time of the token steps of the selection, in nanoseconds.
   public var wallTime: Int64
   private let counters: [CounterColumn]
+  private let performance: PerformanceColumns?
 
   /// - Parameters:
   ///   - phases: the steps to count.
   ///   - counters: of the recording.
-  public init(_ statistics: OperatorStatistics, phases: Set<Phase>, counters: [CounterColumn] = []) {
+  ///   - roofline: of the same phases.
+  ///   - traffic: which of the counters tells of bytes.
+  public init(
+    _ statistics: OperatorStatistics, phases: Set<Phase>, counters: [CounterColumn] = [],
+    roofline: RooflineModel? = nil, traffic: CountedTraffic? = nil
+  ) {
     self.counters = counters
+    performance = roofline.map { _ in PerformanceColumns(counters: counters, traffic: traffic) }
     let sums = statistics.totals(of: phases)
     let catalog = statistics.catalog
     wallTime = statistics.wallTime(of: phases)
-    var totals = [OperatorTotals](repeating: OperatorTotals(), count: catalog.operators.count)
-    var work = [OperatorWork](repeating: OperatorWork(bytes: 0, flops: 0), count: totals.count)
-    for (slot, node) in sums.nodes.enumerated() where node.count > 0 || node.allThreads > 0 {
-      let number = Int(catalog.operatorOfSlot[slot])
-      totals[number].merge(node)
-      work[number].add(catalog.entries[slot].work, times: node.count)
+    var samples = [OperatorSample](repeating: OperatorSample(), count: catalog.operators.count)
+    statistics.forEachSlot(of: phases, sums) { slot, totals, work, balance in
+      samples[Int(catalog.operatorOfSlot[slot])].add(
+        totals, work, balance, isFused: catalog.entries[slot].isFused)
     }
-    var counted = [CounterTotals](repeating: CounterTotals(), count: totals.count)
+    var counted = [CounterTotals](repeating: CounterTotals(), count: samples.count)
     for (slot, sums) in sums.counters.enumerated() where sums.spans > 0 {
       counted[Int(catalog.operatorOfSlot[slot])].merge(sums)
     }
     rows = []
-    for (number, total) in totals.enumerated() where total.count > 0 {
+    for (number, sample) in samples.enumerated() where sample.totals.count > 0 {
       let name = catalog.operators[number]
       let durations = sums.durations[number]
+      let total = sample.totals
       rows.append(
         Row(
           op: name.op, type: name.type, totals: total, median: durations.quantile(0.5),
           percentile95: durations.quantile(0.95),
-          share: wallTime > 0 ? Double(total.total) / Double(wallTime) : nil, bytes: work[number].bytes,
-          flops: work[number].flops, counters: counted[number]))
+          share: wallTime > 0 ? Double(total.total) / Double(wallTime) : nil, bytes: sample.work.bytes,
+          flops: sample.work.flops, counters: counted[number],
+          performance: roofline?.performance(of: sample)))
     }
     addEnqueues(sums, catalog)
     rows.sort { ($1.totals.total, $0.op, $0.type ?? "") < ($0.totals.total, $1.op, $1.type ?? "") }
@@ -82,12 +91,14 @@ public struct OperatorTable: StatisticsTable, Sendable {
 
   public var extraColumns: [Column] {
     let kind = rows.contains(where: \.isEnqueue) ? [Column("kind", isText: true)] : []
-    return kind + CounterTotals.columns(counters, behind: Self.columns + kind)
+    let counted = kind + CounterTotals.columns(counters, behind: Self.columns + kind)
+    return counted + (performance?.columns(behind: Self.columns + counted) ?? [])
   }
 
   public func extraCells(_ row: Row) -> [Cell] {
     let kind = rows.contains(where: \.isEnqueue) ? [Cell.text(row.isEnqueue ? "enqueue" : "cpu")] : []
     return kind + row.counters.cells(counters)
+      + (performance?.cells(row.performance, row.counters, count: row.totals.count) ?? [])
   }
 
   public static let columns = [
@@ -118,21 +129,5 @@ extension OperatorTotals {
   public var mean: Int64 {
     guard count > 0 else { return 0 }
     return Int64(clamping: (UInt64(clamping: total) &+ count / 2) / count)
-  }
-}
-
-extension OperatorWork {
-  /// Unknown when one of them is.
-  mutating func add(_ other: OperatorWork?, times count: UInt64) {
-    guard count > 0 else { return }
-    bytes = Self.sum(bytes, other?.bytes, count)
-    flops = Self.sum(flops, other?.flops, count)
-  }
-
-  private static func sum(_ a: Int64?, _ b: Int64?, _ count: UInt64) -> Int64? {
-    guard let a, let b else { return nil }
-    let (product, overflow) = b.multipliedReportingOverflow(by: Int64(clamping: count))
-    let (sum, overflow2) = a.addingReportingOverflow(product)
-    return overflow || overflow2 ? nil : sum
   }
 }

@@ -25,6 +25,7 @@ public struct Column: Sendable, Hashable {
     case plain, nanoseconds, bytes
     /// 0…1, printed as per cent.
     case share
+    case bytesPerSecond, flopsPerSecond
   }
 
   /// Name in CSV and JSON, fixed by the interface.
