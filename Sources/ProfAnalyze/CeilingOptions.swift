@@ -16,30 +16,35 @@ struct CeilingOptions: ParsableArguments {
   ///
   /// - Throws: `ExitCode` after a message, where the file cannot be used.
   func machine(of trace: OpenTrace) throws -> RooflineModel.Machine {
-    var machine = RooflineModel.Machine()
-    let metadata = trace.info.metadata
-    machine.calibration = metadata.calibration
-    if let path = ceilings {
-      guard let data = FileManager.default.contents(atPath: path) else {
-        complain("\(path): cannot be read")
-        throw ExitCode(ExitStatus.usage)
-      }
-      guard let calibration = Calibration(json: Array(data)) else {
-        complain("\(path): holds no ceilings; `pi-record calibrate -o FILE` writes them")
-        throw ExitCode(ExitStatus.usage)
-      }
-      if let model = calibration.cpuModel, let recorded = metadata.cpuModel, model != recorded {
-        complain("\(path): measured on \(model), but \(trace.file.name) was recorded on \(recorded)")
-      }
-      machine.calibration = calibration
+    let recorded = trace.info.metadata
+    guard let path = ceilings else { return trace.machine(recorded.calibration) }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      complain("\(path): cannot be read")
+      throw ExitCode(ExitStatus.usage)
     }
-    let probes = trace.info.probeCost(machine.calibration)
+    guard let calibration = Calibration(json: Array(data)) else {
+      complain("\(path): holds no ceilings; `pi-record calibrate -o FILE` writes them")
+      throw ExitCode(ExitStatus.usage)
+    }
+    if let model = calibration.cpuModel, let processor = recorded.cpuModel, model != processor {
+      complain("\(path): measured on \(model), but \(trace.file.name) was recorded on \(processor)")
+    }
+    return trace.machine(calibration)
+  }
+}
+
+extension OpenTrace {
+  /// What is known of the machine that the trace was recorded on.
+  func machine(_ calibration: Calibration?) -> RooflineModel.Machine {
+    var machine = RooflineModel.Machine()
+    machine.calibration = calibration
+    let probes = info.probeCost(calibration)
     machine.probeCost = probes.cost
     machine.probeCostUnknown = probes.reason
-    machine.cpus = metadata.targetCPUs
-    machine.kinds = metadata.cpuKinds
-    machine.counters = trace.counters
-    machine.traffic = CountedTraffic(trace.counters, architecture: metadata.architecture)
+    machine.cpus = info.metadata.targetCPUs
+    machine.kinds = info.metadata.cpuKinds
+    machine.counters = counters
+    machine.traffic = CountedTraffic(counters, architecture: info.metadata.architecture)
     return machine
   }
 }

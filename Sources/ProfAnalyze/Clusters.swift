@@ -22,7 +22,7 @@ extension TraceMetadata {
   }
 
   /// `0-3, 6`.
-  private static func ranges(_ numbers: [Int]) -> String {
+  static func ranges(_ numbers: [Int]) -> String {
     var ranges: [ClosedRange<Int>] = []
     for number in numbers {
       if let last = ranges.last, last.upperBound < .max, number <= last.upperBound + 1 {

@@ -13,6 +13,7 @@ struct InfoText {
     target()
     engine()
     sites()
+    calibration()
     counters()
     surroundings()
     records()
@@ -106,11 +107,17 @@ struct InfoText {
         TextPage.name(site.role), TextPage.name(site.function ?? "-"), site.library.map(String.init) ?? "-",
         site.fileOffset.map { "0x" + String($0, radix: 16) } ?? "-", TextPage.name(site.instruction ?? "-"),
         TextPage.name(site.instructionClass ?? "-"),
-        site.expectedNanoseconds.map { formatDuration(Int64($0), aligned: true) } ?? "-",
+        site.expectedNanoseconds.map {
+          formatDuration(Int64($0), aligned: true) + (site.isPriceMeasured ? " *" : "  ")
+        } ?? "-",
         hits(site.index),
       ])
     }
     page.table(rows, textColumns: [0, 1, 4, 5])
+    if info.metadata.sites.contains(where: \.isPriceMeasured) {
+      page.line(
+        "  * measured on this machine with a record; others are typical of an empty program elsewhere")
+    }
   }
 
   private func hits(_ site: Int) -> String {
@@ -157,13 +164,14 @@ struct InfoText {
     }
     page.fact("recorder cpu time", formatDuration(Int64(clamping: cost.cpuNanoseconds)))
     page.fact("recorder memory", formatBytes(Int64(clamping: cost.peakResidentBytes)) + " at most")
+    probeCost()
   }
 
   private mutating func fact(_ label: String, _ value: String?) {
     if let value { page.fact(label, value) }
   }
 
-  private static func date(nanoseconds: UInt64) -> String {
+  static func date(nanoseconds: UInt64) -> String {
     let formatter = ISO8601DateFormatter()
     return formatter.string(from: Date(timeIntervalSince1970: Double(nanoseconds) / 1e9))
   }

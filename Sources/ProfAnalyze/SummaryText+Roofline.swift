@@ -1,4 +1,3 @@
-import Foundation
 import Statistics
 import TraceModel
 
@@ -29,10 +28,7 @@ extension SummaryText {
       parts.append("\(work.rawValue) \(formatRate(rate, work == .int8 ? "OP/s" : "FLOP/s"))")
     }
     var text = parts.joined(separator: ", ") + ", with \(formatCount(ceilings.threads, "thread"))"
-    if let time = calibration?.measuredAt {
-      text +=
-        ", measured \(ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: Double(time) / 1e9)))"
-    }
+    if let time = calibration?.measuredAt { text += ", measured \(InfoText.date(nanoseconds: time))" }
     return text
   }
 }

@@ -248,7 +248,8 @@ struct SummaryText {
       var text =
         "recorder \(formatDuration(time)) of CPU (\(formatShare(Double(time) / Double(duration))) of one)"
       if let probes = summary.facts.probeTime {
-        text += "; probes in the target about \(formatDuration(probes)), by hits and expected price"
+        text +=
+          "; probes in the target about \(formatDuration(probes)), by hits and \(summary.facts.isProbeTimeMeasured ? "measured" : "expected") price"
       }
       page.fact("cost of recording", text)
     }

@@ -14,6 +14,8 @@ public struct RecordingFacts: Sendable {
   public var recorderTime: Int64?
   /// Expected time of all probe hits in the target's threads, nanoseconds.
   public var probeTime: Int64?
+  /// True when that is by prices measured on the recording machine.
+  public var isProbeTimeMeasured = false
   public var lostRecords: UInt64 = 0
   /// False when the trace was cut short.
   public var isComplete = true

@@ -184,7 +184,8 @@ struct MetadataReader {
         index: index, role: role, function: string(site, "function"), library: integer(site, "library"),
         fileOffset: address(site, "file_offset"), address: address(site, "address"),
         instruction: string(site, "instruction"), instructionClass: string(site, "class"),
-        expectedNanoseconds: integer(site, "expected_ns"),
+        // 0 is what the first recorders wrote where nothing had been measured.
+        expectedNanoseconds: integer(site, "expected_ns").flatMap { $0 > 0 ? $0 : nil },
         isPriceMeasured: string(site, "expected_source") == "measured")
     }
     result.counters = objects(root, "counters").compactMap { counter in

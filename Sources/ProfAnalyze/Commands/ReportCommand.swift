@@ -14,6 +14,7 @@ struct ReportCommand: ParsableCommand {
       """)
 
   @OptionGroup var input: TraceArgument
+  @OptionGroup var ceilings: CeilingOptions
 
   @Option(
     name: .shortAndLong, help: ArgumentHelp("File to write; - for standard output.", valueName: "file.html"))
@@ -21,12 +22,14 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     let trace = try input.open()
+    let machine = try ceilings.machine(of: trace)
     let sink = try Output.file(output, reading: input.trace)
     var run = ReportStatistics(
       range: trace.info.range, workModel: OpenTrace.workModel, counters: trace.counters)
     let statistics = try trace.read(into: &run)
-    let page = ReportPage(
-      run, facts: ReportFacts(trace, statistics), recording: RecordingFacts(trace, statistics))
+    var recording = RecordingFacts(trace, statistics)
+    recording.machine = machine
+    let page = ReportPage(run, facts: ReportFacts(trace, statistics), recording: recording)
     try sink.write(page.html)
     try sink.close()
     try trace.finish(statistics)

@@ -42,6 +42,8 @@ extension RecordingFacts {
     duration = info.range?.duration
     recorderTime = info.cost.map { Int64(clamping: $0.cpuNanoseconds) }
     probeTime = Self.probeTime(info)
+    isProbeTimeMeasured = info.metadata.sites.allSatisfy(\.isPriceMeasured)
+    machine = trace.machine(info.metadata.calibration)
     lostRecords = max(statistics.lostRecords, info.missingRecords)
     isComplete = info.isComplete
     counters = trace.counters

@@ -219,9 +219,13 @@ final class EngineProbes {
       json.hex("address", site.address)
       json.string("instruction", site.instruction)
       json.string("class", site.instructionClass.rawValue)
-      let measured = calibration?.expected(of: site)
-      json.number("expected_ns", measured ?? site.expectedNanoseconds)
-      json.string("expected_source", measured == nil ? "typical" : "measured")
+      if let measured = calibration?.expected(of: site) {
+        json.number("expected_ns", measured)
+        json.string("expected_source", "measured")
+      } else if site.expectedNanoseconds > 0 {
+        json.number("expected_ns", site.expectedNanoseconds)
+        json.string("expected_source", "typical")
+      }
     }
   }
 

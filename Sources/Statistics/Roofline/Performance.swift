@@ -52,8 +52,12 @@ enum Judgement {
   static let farFromMemory = 0.25
   /// Of wall time outside of operators, or of an operator's time in the wait behind it.
   static let outside = 0.4
-  /// An operator as short as this is mostly its own start. Nanoseconds.
-  static let short: Double = 5000
+  /// An operator as short as this is about as long as the start of one and a meeting at a barrier. Nanoseconds.
+  static let short: Double = 2000
+  /// And of this length it is mostly its own work.
+  static let long: Double = 10_000
+  /// Where more than this is outside of operators or in short ones, what is left over is not all there is.
+  static let fewOutside = 0.25
   /// Less of a time than this is not enough to calculate with, when probes were the rest.
   static let leastOwnShare = 0.25
   /// Instructions a cycle of cores that are busy, and of cores that wait.

@@ -32,6 +32,8 @@ public struct PhaseRoofline: Sendable {
   public struct Shares: Sendable, Equatable {
     /// On the main thread: in operators, waiting at barriers, and the rest.
     public var operators = 0.0
+    /// The part of `operators` that is in ones so short that starting them weighs as much as their work.
+    public var shortOperators = 0.0
     public var barriers = 0.0
     public var rest: Double { max(1 - operators - barriers, 0) }
     /// In graphs of other backends than the CPU's.
@@ -85,6 +87,7 @@ public struct PhaseRoofline: Sendable {
     var hasAllPeaks = true
     var inOperators: Int64 = 0
     var inBarriers: Int64 = 0
+    var inShort: Int64 = 0
     var known: Int64 = 0
     let sums = statistics.totals(of: [time.phase])
     statistics.forEachSlot(of: [time.phase], sums) { slot, totals, each, balance in
@@ -95,6 +98,7 @@ public struct PhaseRoofline: Sendable {
       let own = totals.total &- (performance.probeTime ?? 0)
       inOperators &+= own
       inBarriers &+= performance.elapsed &- own
+      if Double(own) < Judgement.short * Double(totals.count) { inShort &+= own }
       // What is not known counts as nothing, and `known` tells how much of the time that is.
       guard let bytes = sample.work.bytes, let flops = sample.work.flops else { return }
       known &+= own
@@ -112,6 +116,7 @@ public struct PhaseRoofline: Sendable {
     var shares = Shares()
     let wall = Double(whole.elapsed)
     shares.operators = Double(inOperators) / wall
+    shares.shortOperators = Double(inShort) / wall
     shares.barriers = Double(inBarriers) / wall
     shares.known = inOperators > 0 ? Double(known) / Double(inOperators) : 0
     whole.probeTime = model.probeCost == nil ? nil : probes

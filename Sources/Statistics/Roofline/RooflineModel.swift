@@ -111,8 +111,9 @@ public struct RooflineModel: Sendable {
     }
     if let memory, memory >= Judgement.atCeiling, memory >= compute { return .memory }
     if compute >= Judgement.atCeiling { return .compute }
-    if Double(performance.elapsed) / Double(max(count, 1)) < Judgement.short { return .overhead }
-    if let memory, memory < Judgement.farFromMemory { return .compute }
+    let mean = Double(performance.elapsed) / Double(max(count, 1))
+    if mean < Judgement.short { return .overhead }
+    if let memory, memory < Judgement.farFromMemory, mean >= Judgement.long { return .compute }
     return .unclear
   }
 }

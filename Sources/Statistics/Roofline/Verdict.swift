@@ -38,7 +38,7 @@ private struct Judge {
 
   var verdict: (Bound, String) {
     if let reason = insufficient { return (.unclear, reason) }
-    let outside = 1 - shares.operators
+    let outside = 1 - shares.operators + shares.shortOperators
     if outside >= Judgement.outside { return (.overhead, overhead) }
     guard let ceilings = roofline.model.ceilings else {
       return (.unclear, speed + ". " + withoutCeilings)
@@ -54,7 +54,14 @@ private struct Judge {
       return (.memory, reading(ceilings, memory) + arithmetic(compute) + ".")
     }
     if compute >= Judgement.atCeiling { return (.compute, calculating(ceilings, compute, memory)) }
-    if memory < Judgement.farFromMemory { return (.compute, elimination(ceilings, memory, compute)) }
+    if memory < Judgement.farFromMemory {
+      if outside <= Judgement.fewOutside { return (.compute, elimination(ceilings, memory, compute)) }
+      return (
+        .unclear,
+        reading(ceilings, memory) + arithmetic(compute) + ", but \(percent(outside)) of the time is around"
+          + " operators or in very short ones."
+      )
+    }
     if let busy = roofline.instructionsPerCycle {
       if busy >= Judgement.busyCycle {
         return (.compute, reading(ceilings, memory) + ", and its cores do not wait: \(cycle(busy)).")
@@ -139,8 +146,16 @@ private struct Judge {
   }
 
   private var overhead: String {
-    "\(percent(1 - shares.operators)) of the wall time is not in operators: \(percent(shares.barriers)) in waits at"
-      + " barriers, \(percent(shares.rest)) around the graphs."
+    var parts = [
+      "\(percent(shares.barriers)) in waits at barriers", "\(percent(shares.rest)) around the graphs",
+    ]
+    if shares.shortOperators >= 0.01 {
+      parts.append(
+        "\(percent(shares.shortOperators)) in operators of less than \(formatDuration(Int64(Judgement.short))), about"
+          + " what starting one takes")
+    }
+    return "\(percent(1 - shares.operators + shares.shortOperators)) of the wall time is no work: "
+      + parts.joined(separator: ", ") + "."
   }
 
   private func cycle(_ value: Double) -> String { "\(formatDecimal(value, digits: 2)) instructions a cycle" }

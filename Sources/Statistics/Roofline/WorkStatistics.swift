@@ -78,23 +78,23 @@ struct WorkStatistics: RunVisitor, Sendable {
 
   /// - Parameter nodes: the varying ones of the graph's structure.
   mutating func graph(ofStep step: Int, nodes: [VaryingNode]) {
-    guard !nodes.isEmpty, isOpen(step), open[step, default: OpenStep()].attention.count < Self.nodeLimit
-    else {
-      return
-    }
+    guard !nodes.isEmpty, isOpen(step) else { return }
+    var known = open.removeValue(forKey: step) ?? OpenStep()
+    defer { open[step] = known }
+    guard known.attention.count < Self.nodeLimit, known.experts.count < Self.nodeLimit else { return }
     for node in nodes {
       switch node.work {
-      case .attention: open[step]?.attention.append(node)
+      case .attention: known.attention.append(node)
       case .experts(_, let assumed, let tokens, let each):
-        guard let routing = open[step]?.routed[node.layer], routing.isComplete, routing.rows == tokens,
+        guard let routing = known.routed[node.layer], routing.isComplete, routing.rows == tokens,
           routing.distinct <= assumed
         else { continue }
         let change = (routing.distinct &- assumed).multipliedReportingOverflow(by: each)
-        if !change.overflow { open[step]?.experts.append((node.slot, change.partialValue)) }
+        if !change.overflow { known.experts.append((node.slot, change.partialValue)) }
       }
     }
     // A later graph of the step, another micro-batch, has a routing of its own.
-    for node in nodes { open[step]?.routed[node.layer] = nil }
+    for node in nodes { known.routed[node.layer] = nil }
   }
 
   private func isOpen(_ step: Int) -> Bool { open[step] != nil || open.count < Self.openLimit }
