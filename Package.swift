@@ -71,7 +71,8 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "ProbeSitesTests", dependencies: ["ProbeSites"], exclude: ["Fixtures"]),
     .testTarget(
-      name: "RecorderCoreTests", dependencies: ["RecorderCore", "CProbeObject", "ProbeSites"]),
+      name: "RecorderCoreTests",
+      dependencies: ["RecorderCore", "CCalibration", "CProbeObject", "CRecorderShim", "ProbeSites"]),
     .testTarget(name: "GGMLTests", dependencies: ["GGML", "TraceModel"]),
     .testTarget(
       name: "TraceImportTests",

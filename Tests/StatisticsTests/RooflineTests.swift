@@ -31,7 +31,8 @@ private struct Case {
     if vulkan > 0 {
       run.graphRun(
         GraphRun(
-          index: 1, step: 0, thread: ThreadID(100), range: range(0, vulkan), structure: nil, backend: "Vulkan",
+          index: 1, step: 0, thread: ThreadID(100), range: range(0, vulkan), structure: nil,
+          backend: "Vulkan",
           nodeCount: 1, threadCount: 0, isComplete: true, isCPUGraph: false))
     }
     var only = step(0, phase, 0, 1_000_000, operators: 1, coverage: coverage)
@@ -119,7 +120,8 @@ private enum Machine {
   @Test func countedBytesStandBesideTheModelled() throws {
     let roofline = try #require(
       Case(
-        bytes: 1_500_000, counters: [.init(index: 0, name: "raw:0x2a")], values: [25_000, 0, 0, 0, 0, 0, 0, 0]
+        bytes: 1_500_000, counters: [.init(index: 0, name: "raw:0x2a")],
+        values: [25_000, 0, 0, 0, 0, 0, 0, 0]
       ).roofline)
     #expect(roofline.countedBytes == 1_600_000)
     #expect(roofline.verdict.evidence.contains("raw:0x2a counted 1.60 MB a token, 107 % of that."))
@@ -193,7 +195,8 @@ private enum Machine {
     let names = (OperatorTable.columns + table.extraColumns).map(\.name)
     #expect(
       names.suffix(13) == [
-        "l3d_cache_refill", "counter_coverage", "counter_other_tasks", "bytes_per_s", "flops_per_s", "intensity",
+        "l3d_cache_refill", "counter_coverage", "counter_other_tasks", "bytes_per_s", "flops_per_s",
+        "intensity",
         "imbalance", "probe_ns", "memory_share", "compute_share", "bound", "counted_bytes",
         "l3d_cache_refill_per_call",
       ])

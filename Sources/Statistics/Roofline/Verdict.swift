@@ -23,8 +23,14 @@ public struct Verdict: Sendable, Equatable {
 
   init(_ roofline: PhaseRoofline, machine: RooflineModel.Machine) {
     let judge = Judge(roofline: roofline, machine: machine)
-    (bound, evidence) = judge.verdict
-    if bound != .unclear || roofline.whole.memoryShare != nil { evidence += judge.remarks }
+    if let (bound, evidence) = judge.withoutCeilings {
+      self.init(bound: bound, evidence: evidence)
+    } else if let ceilings = roofline.model.ceilings {
+      let (bound, evidence) = judge.verdict(ceilings)
+      self.init(bound: bound, evidence: evidence + judge.remarks(ceilings))
+    } else {
+      self.init(bound: .unclear, evidence: "\(judge.speed). \(judge.notMeasured)")
+    }
   }
 }
 
@@ -36,13 +42,16 @@ private struct Judge {
   private var shares: PhaseRoofline.Shares { roofline.shares }
   private var whole: Performance { roofline.whole }
 
-  var verdict: (Bound, String) {
+  /// What shows without knowing the machine; nil where nothing does.
+  var withoutCeilings: (Bound, String)? {
     if let reason = insufficient { return (.unclear, reason) }
-    let outside = 1 - shares.operators + shares.shortOperators
-    if outside >= Judgement.outside { return (.overhead, overhead) }
-    guard let ceilings = roofline.model.ceilings else {
-      return (.unclear, speed + ". " + withoutCeilings)
-    }
+    return outside >= Judgement.outside ? (.overhead, overhead) : nil
+  }
+
+  /// Share of the wall time that is not work.
+  private var outside: Double { 1 - shares.operators + shares.shortOperators }
+
+  func verdict(_ ceilings: RunCeilings) -> (Bound, String) {
     guard let memory = whole.memoryShare else {
       return (.unclear, speed + ". The speed of reading from the cache was not measured.")
     }
@@ -51,14 +60,14 @@ private struct Judge {
       return (.unclear, reading(ceilings, memory) + ": more than memory gives, so it comes from caches.")
     }
     if memory >= Judgement.atCeiling, memory >= compute {
-      return (.memory, reading(ceilings, memory) + arithmetic(compute) + ".")
+      return (.memory, reading(ceilings, memory) + arithmetic + ".")
     }
     if compute >= Judgement.atCeiling { return (.compute, calculating(ceilings, compute, memory)) }
     if memory < Judgement.farFromMemory {
-      if outside <= Judgement.fewOutside { return (.compute, elimination(ceilings, memory, compute)) }
+      if outside <= Judgement.fewOutside { return (.compute, elimination(ceilings, memory)) }
       return (
         .unclear,
-        reading(ceilings, memory) + arithmetic(compute) + ", but \(percent(outside)) of the time is around"
+        reading(ceilings, memory) + arithmetic + ", but \(percent(outside)) of the time is around"
           + " operators or in very short ones."
       )
     }
@@ -71,12 +80,12 @@ private struct Judge {
       }
       return (
         .unclear,
-        reading(ceilings, memory) + arithmetic(compute) + "; \(cycle(busy)) is neither waiting nor busy."
+        reading(ceilings, memory) + arithmetic + "; \(cycle(busy)) is neither waiting nor busy."
       )
     }
     return (
       .unclear,
-      reading(ceilings, memory) + arithmetic(compute)
+      reading(ceilings, memory) + arithmetic
         + ": neither is near. Instructions or latency: `--pmc cycles,instructions` would tell."
     )
   }
@@ -100,7 +109,7 @@ private struct Judge {
     return nil
   }
 
-  private var withoutCeilings: String {
+  var notMeasured: String {
     machine.calibration == nil
       ? "What this machine can do at most was not measured: pi-record calibrate, or --ceilings FILE."
       : "What was measured of this machine says nothing of the CPUs that the target used."
@@ -115,7 +124,7 @@ private struct Judge {
     "\(formatRate(Double(bytes) / Double(unit.count), "B")) a \(unit.name)"
   }
 
-  private var speed: String {
+  var speed: String {
     guard let bytes = whole.bytes, let rate = whole.bytesPerSecond, let flops = whole.flopsPerSecond else {
       return "What it moves is not known"
     }
@@ -130,19 +139,24 @@ private struct Judge {
       + " of the \(rate) that this machine \(from) with \(formatCount(ceilings.threads, "thread"))"
   }
 
-  private func arithmetic(_ share: Double) -> String { "; its arithmetic is \(percent(share)) of the peak" }
+  private var arithmetic: String {
+    whole.computeShare.map { "; its arithmetic is \(percent($0)) of the peak" }
+      ?? "; what such arithmetic can reach was not measured"
+  }
 
   private func calculating(_ ceilings: RunCeilings, _ compute: Double, _ memory: Double) -> String {
     "It computes \(formatRate(whole.flopsPerSecond ?? 0, "FLOP/s")), \(percent(compute)) of what this machine does at"
       + " most with \(formatCount(ceilings.threads, "thread")); memory is used at \(percent(memory))."
   }
 
-  private func elimination(_ ceilings: RunCeilings, _ memory: Double, _ compute: Double) -> String {
-    let rate = roofline.model.isCached ? "the last-level cache's speed" : "the memory's speed"
-    return "It needs \(percent(memory)) of \(rate) with \(formatCount(ceilings.threads, "thread")), and"
+  private func elimination(_ ceilings: RunCeilings, _ memory: Double) -> String {
+    let speed = roofline.model.isCached ? "the last-level cache's speed" : "the memory's speed"
+    let peak = whole.computeShare.map {
+      "they reach \(percent($0)) of their peak, the rest goes into other instructions"
+    }
+    return "It needs \(percent(memory)) of \(speed) with \(formatCount(ceilings.threads, "thread")), and"
       + " \(percent(shares.operators)) of the time is in operators, so what is left is the cores' own work: at"
-      + " \(formatRate(whole.flopsPerSecond ?? 0, "FLOP/s")) they reach \(percent(compute)) of their peak, the rest"
-      + " goes into other instructions."
+      + " \(formatRate(whole.flopsPerSecond ?? 0, "FLOP/s")) \(peak ?? "of a peak that was not measured")."
   }
 
   private var overhead: String {
@@ -165,14 +179,13 @@ private struct Judge {
   }
 
   /// What makes the verdict weaker, or what else was counted.
-  var remarks: String {
+  func remarks(_ ceilings: RunCeilings) -> String {
     var text = ""
     if let counted = roofline.countedBytes, let traffic = machine.traffic, let bytes = whole.bytes, bytes > 0
     {
       text +=
         " \(traffic.column.name) counted \(each(counted)), \(percent(Double(counted) / Double(bytes))) of that."
     }
-    guard let ceilings = roofline.model.ceilings else { return text }
     if let remark = ceilings.remark { text += " The ceilings are \(remark)." }
     if ceilings.isDisturbed {
       text += " Other programs ran while they were measured: the machine may do better."
