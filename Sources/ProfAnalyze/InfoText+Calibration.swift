@@ -58,11 +58,16 @@ extension InfoText {
       page.fact("probes in operators", "not known: \(reason ?? "not measured")")
       return
     }
-    var text = "\(formatDuration(cost.insideOperator)) in the time of each"
-    if cost.insideFused != cost.insideOperator {
-      text += " (\(formatDuration(cost.insideFused)) of fused ones)"
+    func inside(_ isFused: Bool, _ hasBarrier: Bool) -> String {
+      formatDuration(cost.insideOperator(isFused: isFused, hasBarrier: hasBarrier))
     }
-    if cost.insideBarrier > 0 { text += ", \(formatDuration(cost.insideBarrier)) in each wait at a barrier" }
+    var text = "\(inside(false, false)) in the time of each"
+    if cost.fused != cost.begin { text += " (\(inside(true, false)) of fused ones)" }
+    if cost.barrier != nil {
+      text +=
+        "; where barriers are probed \(inside(false, true)), and"
+        + " \(formatDuration(cost.insideWait)) in each wait"
+    }
     page.fact(
       "probes in operators", text + "; taken out of rates and verdicts, left in all times")
   }

@@ -8,6 +8,8 @@ public struct OperatorTotals: Sendable, Equatable {
   public var total: Int64 = 0
   /// The main thread's waits at the barrier behind it.
   public var barrier: Int64 = 0
+  /// Executions with such a wait. Barriers are not always probed.
+  public var waits: UInt64 = 0
   /// Of all threads together, without their waits.
   public var allThreads: Int64 = 0
   public var minimum = Int64.max
@@ -21,6 +23,7 @@ public struct OperatorTotals: Sendable, Equatable {
     count &+= other.count
     total &+= other.total
     barrier &+= other.barrier
+    waits &+= other.waits
     allThreads &+= other.allThreads
     minimum = min(minimum, other.minimum)
     maximum = max(maximum, other.maximum)
@@ -301,6 +304,7 @@ struct PhaseTotals: Sendable {
     node.count &+= 1
     node.total &+= span.duration
     node.barrier &+= span.barrier
+    if span.barrier > 0 { node.waits &+= 1 }
     node.minimum = min(node.minimum, span.duration)
     node.maximum = max(node.maximum, span.duration)
     if span.thread & 2 != 0 { node.repaired &+= 1 }

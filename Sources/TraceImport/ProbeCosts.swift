@@ -14,38 +14,22 @@ extension TraceInfo {
     let allowed = Set(metadata.targetCPUs)
     let probes = calibration.probes.first { $0.cpu.map(allowed.contains) ?? false } ?? calibration.probes[0]
 
-    /// Time of a role's hits before and behind the stamp; nil where its sites are of several classes.
-    func price(_ role: String) -> (before: Int64, after: Int64)? {
+    /// What a hit of a role's sites takes; nil where they are of several classes.
+    func price(_ role: String) -> ProbeCost.Hit? {
       let sites = metadata.sites.filter { $0.role == role && !silentSites.contains($0.index) }
       let classes = Set(sites.compactMap(\.instructionClass))
       guard classes.count == 1, let name = classes.first, let price = probes.classes[name],
         let before = price.before, let after = price.after
       else { return nil }
-      return (before, after)
+      return ProbeCost.Hit(before: before, after: after)
     }
     guard let begin = price("op_begin") else {
       return (nil, "hits of such instructions as operators begin with were not measured")
     }
-    let hits = { (role: String) in
-      metadata.sites.filter { $0.role == role }.compactMap { siteHits[$0.index] }.max() ?? 0
-    }
-    // Where one thread computes, barriers are probed for the first steps only: an operator ends where the next begins.
-    let hasBarriers = hits("barrier_loop") > hits("op_begin") / 2
-    let fused = price("op_fused") ?? begin
-    guard hasBarriers else {
-      return (
-        ProbeCost(
-          insideOperator: begin.after + begin.before, insideFused: fused.after + begin.before,
-          insideBarrier: 0), nil
-      )
-    }
-    guard let end = price("barrier_loop") else {
+    let barrier = price("barrier_loop")
+    if barrier == nil, metadata.hasSite("barrier_loop") {
       return (nil, "hits of such instructions as barriers are probed at were not measured")
     }
-    return (
-      ProbeCost(
-        insideOperator: begin.after + end.before, insideFused: fused.after + end.before,
-        insideBarrier: end.after + begin.before), nil
-    )
+    return (ProbeCost(begin: begin, fused: price("op_fused") ?? begin, barrier: barrier), nil)
   }
 }

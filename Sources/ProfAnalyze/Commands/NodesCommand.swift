@@ -6,7 +6,8 @@ struct NodesCommand: ParsableCommand {
     commandName: "nodes", abstract: "Time per named node of the graph, most first.",
     discussion: """
       Times are the main thread's, as in `ops`. bytes (every source read once, the result written) and flops
-      are those of one execution; where executions differ, their mean. Counters are sums, as in `ops`.
+      are those of one execution; where executions differ, their mean: a cache is read as far as it is filled, and of the experts those that the
+      step's tokens were routed to. Counters are sums, and the columns behind them as in `ops`.
 
       With --beside, the nodes of two recordings side by side, the same by name, operator and shape. Kind `enqueue`:
       handed to a device; that time is not the device's, so there is no ratio to one that was computed.

@@ -4,11 +4,16 @@ import TraceImport
 
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "summary", abstract: "The page to read first: model, speed, where the time goes, findings.",
+    commandName: "summary",
+    abstract: "The page to read first: verdict, model, speed, where the time goes, findings.",
     discussion: """
       Time to first token is from the start of the first prefill step of a request to the end of its last one;
       time per token is from the start of a decode step to the start of the next, with sampling. Warm-up steps
       count nowhere but in their own line.
+
+      The verdict compares what a phase moves and computes with what the machine can do at most with as many threads,
+      as `pi-record calibrate` measured it there: memory-bound from 60 % of its reading speed on; compute-bound from
+      60 % of its arithmetic on, or where nothing else is left; overhead-bound where 40 % of the time is no work.
       """)
 
   @OptionGroup var input: TraceArgument

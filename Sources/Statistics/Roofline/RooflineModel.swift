@@ -74,11 +74,14 @@ public struct RooflineModel: Sendable {
     result.imbalance = sample.balance.executions > 0 ? sample.balance.imbalance : nil
     var waiting = totals.barrier
     if let cost = probeCost {
-      let count = Int64(clamping: totals.count)
-      let inside = min((sample.isFused ? cost.insideFused : cost.insideOperator) &* count, totals.total)
-      let atBarrier = min(cost.insideBarrier &* count, totals.barrier)
-      result.probeTime = inside
-      result.elapsed = raw &- inside &- atBarrier
+      let waits = Int64(clamping: totals.waits)
+      let others = Int64(clamping: totals.count) &- waits
+      let inside =
+        cost.insideOperator(isFused: sample.isFused, hasBarrier: true) &* waits
+        &+ cost.insideOperator(isFused: sample.isFused, hasBarrier: false) &* others
+      let atBarrier = min(cost.insideWait &* waits, totals.barrier)
+      result.probeTime = min(inside, totals.total)
+      result.elapsed = raw &- min(inside, totals.total) &- atBarrier
       waiting &-= atBarrier
     }
     guard raw > 0, Double(result.elapsed) >= Judgement.leastOwnShare * Double(raw) else { return result }
