@@ -120,16 +120,27 @@ struct NodeCatalog {
   }
 
   /// The slot of an operator; `unknown` where structure or node are not known.
+  @inline(__always)
   mutating func slot(structure: UInt32, node: Int32, lastNode: Int32) -> UInt32 {
-    if structure != current.structure {
-      guard let place = placeOfStructure[structure] else { return Self.unknown }
-      current = (structure, place)
-    }
-    let place = current.place
-    guard node >= 0, Int(node) < place.count else { return Self.unknown }
-    let index = place.base + Int(node)
+    guard structure == current.structure || select(structure), node >= 0, Int(node) < current.place.count
+    else { return Self.unknown }
+    let index = current.place.base &+ Int(node)
     if lastNode <= node { return slots[index] }
     if fusedLast[index] == lastNode { return fusedSlot[index] }
+    return fusedSlot(index, node: node, lastNode: lastNode)
+  }
+
+  @inline(never)
+  private mutating func select(_ structure: UInt32) -> Bool {
+    guard let place = placeOfStructure[structure] else { return false }
+    current = (structure, place)
+    return true
+  }
+
+  /// The slot of an operator that was not seen fused like this before.
+  @inline(never)
+  private mutating func fusedSlot(_ index: Int, node: Int32, lastNode: Int32) -> UInt32 {
+    let place = current.place
     guard Int(lastNode) < place.count else { return slots[index] }
     let slot = fuse(slots[index...place.base + Int(lastNode)].map { entries[Int($0)] })
     fusedLast[index] = lastNode

@@ -83,13 +83,35 @@ public struct OperatorStatistics: RunVisitor {
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
+    add(pending(span), step: Int(span.step))
+  }
+
+  @inline(__always)
+  private mutating func pending(_ span: OperatorSpan) -> PendingSpan {
     let slot = catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode)
     let duration = max(span.range.duration, 0)
     balance.add(span, slot: slot, duration: duration)
-    let pending = PendingSpan(
+    return PendingSpan(
       duration: duration, barrier: max(span.barrier.duration, 0), slot: slot,
       thread: threadIndex(span.thread) << 3 | (span.isMainThread ? 1 : 0) | (span.isRepaired ? 2 : 0))
-    add(pending, step: Int(span.step))
+  }
+
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    withUnsafeTemporaryAllocation(of: PendingSpan.self, capacity: spans.count) { room in
+      var next = 0
+      while next < spans.count {
+        let step = spans[next].step
+        var count = 0
+        while next < spans.count, spans[next].step == step {
+          room.initializeElement(at: count, to: pending(spans[next]))
+          count &+= 1
+          next &+= 1
+        }
+        let index = openIndex(of: Int(step))
+        open[index].spans.append(contentsOf: UnsafeBufferPointer(rebasing: room[..<count]))
+        foldIfLong(index)
+      }
+    }
   }
 
   public mutating func operatorCounters(
@@ -98,9 +120,7 @@ public struct OperatorStatistics: RunVisitor {
     let slot = catalog.slot(structure: span.structure, node: span.node, lastNode: span.lastNode)
     let index = openIndex(of: Int(span.step))
     open[index].counters.append((slot, counters))
-    if open[index].counters.count >= Self.pendingLimit {
-      open[index].fold(operatorOfSlot: catalog.operatorOfSlot)
-    }
+    if open[index].counters.count >= Self.pendingLimit { fold(index) }
   }
 
   public mutating func enqueueSpan(_ span: EnqueueSpan) {
@@ -114,9 +134,15 @@ public struct OperatorStatistics: RunVisitor {
   private mutating func add(_ pending: PendingSpan, step: Int) {
     let index = openIndex(of: step)
     open[index].spans.append(pending)
-    if open[index].spans.count >= Self.pendingLimit {
-      open[index].fold(operatorOfSlot: catalog.operatorOfSlot)
-    }
+    foldIfLong(index)
+  }
+
+  private mutating func foldIfLong(_ index: Int) {
+    if open[index].spans.count >= Self.pendingLimit { fold(index) }
+  }
+
+  private mutating func fold(_ index: Int) {
+    open[index].fold(catalog, threadCount: threads.count)
   }
 
   public mutating func graphRun(_ run: GraphRun) {
@@ -137,7 +163,7 @@ public struct OperatorStatistics: RunVisitor {
     balance.endStep(step.index, phase: phase)
     guard let index = open.lastIndex(where: { $0.step == step.index }) else { return }
     var finished = open.remove(at: index)
-    phases[phase].add(finished.spans, operatorOfSlot: catalog.operatorOfSlot)
+    phases[phase].add(finished.spans, catalog, threadCount: threads.count)
     phases[phase].add(finished.counters)
     if let folded = finished.folded { phases[phase].merge(folded) }
     finished.spans.removeAll(keepingCapacity: true)
@@ -153,7 +179,7 @@ public struct OperatorStatistics: RunVisitor {
     }
     if selection.contains(.unknown) {
       for step in open {
-        result.add(step.spans, operatorOfSlot: catalog.operatorOfSlot)
+        result.add(step.spans, catalog, threadCount: threads.count)
         result.add(step.counters)
         if let folded = step.folded { result.merge(folded) }
       }
@@ -182,11 +208,17 @@ public struct OperatorStatistics: RunVisitor {
     return open.count - 1
   }
 
+  @inline(__always)
   private mutating func threadIndex(_ id: ThreadID) -> UInt32 {
     // Spans of threads come interleaved, and there are few: comparing is faster than hashing.
     for index in 0..<min(threads.count, 16) where threads[index] == id {
       return UInt32(truncatingIfNeeded: index)
     }
+    return lateThreadIndex(id)
+  }
+
+  @inline(never)
+  private mutating func lateThreadIndex(_ id: ThreadID) -> UInt32 {
     if let index = indexOfThread[id] { return index }
     let index = UInt32(truncatingIfNeeded: threads.count)
     threads.append(id)
@@ -224,10 +256,10 @@ private struct OpenStep {
   var counters: [(slot: UInt32, delta: CounterDelta)] = []
   var folded: PhaseTotals?
 
-  mutating func fold(operatorOfSlot: [UInt32]) {
+  mutating func fold(_ catalog: NodeCatalog, threadCount: Int) {
     var sums = folded ?? PhaseTotals()
     folded = nil
-    sums.add(spans, operatorOfSlot: operatorOfSlot)
+    sums.add(spans, catalog, threadCount: threadCount)
     sums.add(counters)
     folded = sums
     spans.removeAll(keepingCapacity: true)
@@ -267,17 +299,24 @@ struct PhaseTotals: Sendable {
     enqueueDurations[number].add(span.duration)
   }
 
-  mutating func add(_ spans: [PendingSpan], operatorOfSlot: [UInt32]) {
+  /// Spans whose slots are the catalog's, and whose threads are less than `threadCount`.
+  mutating func add(_ spans: [PendingSpan], _ catalog: NodeCatalog, threadCount: Int) {
+    if spans.isEmpty { return }
+    let operatorOfSlot = catalog.operatorOfSlot
     // Grown first, so that the loop over the spans touches the sums in place and nothing else.
-    guard let lastSlot = spans.lazy.map(\.slot).max(), let lastThread = spans.lazy.map(\.thread).max()
-    else { return }
-    grow(&nodes, to: Int(lastSlot), OperatorTotals())
-    grow(&threads, to: Int(lastThread >> 3), ThreadTotals())
-    grow(&durations, to: Int(operatorOfSlot.max() ?? 0), QuantileSketch())
+    grow(&nodes, to: catalog.entries.count - 1, OperatorTotals())
+    grow(&threads, to: threadCount - 1, ThreadTotals())
+    grow(&durations, to: catalog.operators.count - 1, QuantileSketch())
+    for number in durations.indices { durations[number].own() }
+    var enqueued = false
     nodes.withUnsafeMutableBufferPointer { nodes in
       threads.withUnsafeMutableBufferPointer { threads in
         durations.withUnsafeMutableBufferPointer { durations in
-          for span in spans where span.thread & 4 == 0 {
+          for span in spans {
+            guard span.thread & 4 == 0 else {
+              enqueued = true
+              continue
+            }
             Self.add(
               span, &nodes[Int(span.slot)], &threads[Int(span.thread >> 3)],
               &durations[Int(operatorOfSlot[Int(span.slot)])])
@@ -285,6 +324,7 @@ struct PhaseTotals: Sendable {
         }
       }
     }
+    guard enqueued else { return }
     for span in spans where span.thread & 4 != 0 {
       addEnqueue(span, number: Int(operatorOfSlot[Int(span.slot)]))
     }
@@ -308,7 +348,7 @@ struct PhaseTotals: Sendable {
     node.minimum = min(node.minimum, span.duration)
     node.maximum = max(node.maximum, span.duration)
     if span.thread & 2 != 0 { node.repaired &+= 1 }
-    durations.add(span.duration)
+    durations.addOwned(span.duration)
   }
 
   mutating func merge(_ other: PhaseTotals) {

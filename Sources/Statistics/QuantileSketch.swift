@@ -15,9 +15,7 @@ public struct QuantileSketch: Sendable {
   private var minimum = Int64.max
   private var maximum = Int64.min
   private var samples: [Int64] = []
-  private var buckets: [UInt64] = []
-  /// Bucket number of `buckets[0]`, a multiple of `stride`.
-  private var firstBucket = 0
+  private var buckets = Buckets()
 
   private static let stride = 128
 
@@ -25,10 +23,28 @@ public struct QuantileSketch: Sendable {
 
   /// Counts one value; negative ones count as 0.
   public mutating func add(_ value: Int64) {
+    buckets.own()
+    addOwned(value)
+  }
+
+  /// For many values: after this, `addOwned` can be called as long as the sketch is not copied.
+  mutating func own() { buckets.own() }
+
+  /// As `add`, after `own`.
+  @inline(__always)
+  mutating func addOwned(_ value: Int64) {
     let value = Swift.max(value, 0)
     count &+= 1
     minimum = Swift.min(minimum, value)
     maximum = Swift.max(maximum, value)
+    let bucket = Self.bucket(of: value)
+    if buckets.count(bucket) { return }
+    addOutside(value, bucket)
+  }
+
+  /// A value that is to be kept exactly, or beyond the buckets that there are.
+  @inline(never)
+  private mutating func addOutside(_ value: Int64, _ bucket: Int) {
     if buckets.isEmpty {
       if samples.count < Self.exactLimit {
         samples.append(value)
@@ -36,7 +52,7 @@ public struct QuantileSketch: Sendable {
       }
       spill()
     }
-    addToBucket(Self.bucket(of: value), 1)
+    buckets.add(1, to: bucket)
   }
 
   /// Counts everything that `other` has counted.
@@ -49,11 +65,10 @@ public struct QuantileSketch: Sendable {
       samples.append(contentsOf: other.samples)
       return
     }
+    buckets.own()
     if buckets.isEmpty { spill() }
-    for value in other.samples { addToBucket(Self.bucket(of: value), 1) }
-    for (index, hits) in other.buckets.enumerated() where hits > 0 {
-      addToBucket(other.firstBucket + index, hits)
-    }
+    for value in other.samples { buckets.add(1, to: Self.bucket(of: value)) }
+    for (bucket, hits) in other.buckets.occupied { buckets.add(hits, to: bucket) }
   }
 
   /// The smallest value that at least the fraction `q` (0…1) of the samples does not exceed
@@ -68,33 +83,16 @@ public struct QuantileSketch: Sendable {
     if rank == count { return maximum }
     if buckets.isEmpty { return samples.sorted()[Int(rank) - 1] }
     var seen: UInt64 = 0
-    for (index, hits) in buckets.enumerated() {
+    for (bucket, hits) in buckets.occupied {
       seen &+= hits
-      if seen >= rank {
-        return Swift.min(Swift.max(Self.middle(ofBucket: firstBucket + index), minimum), maximum)
-      }
+      if seen >= rank { return Swift.min(Swift.max(Self.middle(ofBucket: bucket), minimum), maximum) }
     }
     return maximum
   }
 
   private mutating func spill() {
-    for value in samples { addToBucket(Self.bucket(of: value), 1) }
+    for value in samples { buckets.add(1, to: Self.bucket(of: value)) }
     samples = []
-  }
-
-  private mutating func addToBucket(_ bucket: Int, _ hits: UInt64) {
-    if buckets.isEmpty { firstBucket = bucket / Self.stride * Self.stride }
-    if bucket < firstBucket {
-      let first = bucket / Self.stride * Self.stride
-      buckets.insert(contentsOf: repeatElement(0, count: firstBucket - first), at: 0)
-      firstBucket = first
-    }
-    let index = bucket - firstBucket
-    if index >= buckets.count {
-      let needed = (index / Self.stride + 1) * Self.stride
-      buckets.append(contentsOf: repeatElement(0, count: needed - buckets.count))
-    }
-    buckets[index] &+= hits
   }
 
   /// `value` is not negative.

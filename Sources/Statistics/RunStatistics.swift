@@ -44,6 +44,11 @@ public struct RunStatistics: RunVisitor {
     accounts.operatorSpan(span)
   }
 
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    operators.operatorSpans(spans)
+    steps.operatorSpans(spans)
+  }
+
   public mutating func operatorCounters(
     _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
   ) {

@@ -77,6 +77,29 @@ public struct StepStatistics: RunVisitor {
     current?.time.barrier &+= max(span.barrier.duration, 0)
   }
 
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    var next = 0
+    while next < spans.count {
+      let step = spans[next].step
+      var operators: Int64 = 0
+      var barrier: Int64 = 0
+      var isMain = false
+      while next < spans.count, spans[next].step == step {
+        let span = spans[next]
+        if span.isMainThread {
+          isMain = true
+          operators &+= max(span.range.duration, 0)
+          barrier &+= max(span.barrier.duration, 0)
+        }
+        next &+= 1
+      }
+      guard isMain, step >= 0 else { continue }
+      select(Int(step))
+      current?.time.operators &+= operators
+      current?.time.barrier &+= barrier
+    }
+  }
+
   public mutating func gap(_ gap: GapSpan) {
     guard let step = gap.step else { return }
     select(step)

@@ -17,16 +17,26 @@ enum ChunkLayout {
 }
 
 extension Chunk {
-  /// Reads and checks the header and tables at `offset`. Nothing is trusted before the checksum is right,
-  /// and nothing is allocated that the counts, 16 bits each, do not bound.
+  /// Reads and checks the header and tables at `offset`.
   init(decoding bytes: UnsafeRawBufferPointer, at offset: Int) throws(TraceError) {
-    let headerBytes = try Self.plausibleHeaderBytes(bytes, at: offset)
-    let rest = bytes.count - offset
-    let raw = bytes.loadUnaligned(fromByteOffset: offset, as: pi_chunk_header.self)
+    let header = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+    let headerBytes = try Self.plausibleHeaderBytes(header, at: offset, of: bytes.count)
+    try self.init(header: header, headerBytes, at: offset, of: bytes.count)
+  }
+
+  /// Reads and checks a header with its tables. Nothing is trusted before the checksum is right, and nothing is
+  /// allocated that the counts, 16 bits each, do not bound.
+  ///
+  /// - Parameters:
+  ///   - header: from its begin on, at least `headerBytes`, which ``plausibleHeaderBytes(_:at:of:)`` told.
+  ///   - fileBytes: of the whole trace, in which the header lies at `offset`.
+  init(
+    header: UnsafeRawBufferPointer, _ headerBytes: Int, at offset: Int, of fileBytes: Int
+  ) throws(TraceError) {
+    let rest = fileBytes - offset
+    let raw = header.loadUnaligned(as: pi_chunk_header.self)
     // In bounds: rest >= headerBytes > 0, so there is a base address.
-    guard let base = bytes.baseAddress,
-      chunkHeaderChecksum(base + offset, headerBytes) == raw.header_crc32
-    else {
+    guard let base = header.baseAddress, chunkHeaderChecksum(base, headerBytes) == raw.header_crc32 else {
       throw .corrupt(
         at: offset + ChunkLayout.headerChecksumOffset, "the checksum of the chunk header is wrong")
     }
@@ -37,7 +47,7 @@ extension Chunk {
       throw .truncated(at: offset, "the file ends inside the payload of a chunk")
     }
 
-    let cpuTable = offset + ChunkLayout.headerBytes
+    let cpuTable = ChunkLayout.headerBytes
     let groupTable = cpuTable + Int(raw.cpu_count) * ChunkLayout.cpuEntryBytes
     let kind = ChunkKind(raw: raw.kind)
     self.number = raw.number
@@ -49,23 +59,25 @@ extension Chunk {
     self.firstTime = raw.first_time_ns
     self.lastTime = raw.last_time_ns
     self.recordCount = Int(raw.record_count)
-    self.cpus = Self.readCPUs(bytes, at: cpuTable, count: Int(raw.cpu_count))
-    self.groups = Self.readGroups(bytes, at: groupTable, count: Int(raw.group_count))
+    self.cpus = Self.readCPUs(header, at: cpuTable, count: Int(raw.cpu_count))
+    self.groups = Self.readGroups(header, at: groupTable, count: Int(raw.group_count))
     self.codec = raw.codec
     self.payloadChecksum = raw.payload_crc32
-    if kind.holdsRecords { try checkTables(groupTable: groupTable) }
+    if kind.holdsRecords { try checkTables(groupTable: offset + groupTable) }
   }
 
-  /// The size of the header and tables at `offset`, when what lies there looks like a chunk header and fits
-  /// into the file. It has not been checksummed.
+  /// The size of a header and its tables, when what lies at `offset` looks like one and fits into the file. It has
+  /// not been checksummed.
+  ///
+  /// - Parameter header: from its begin on, at least `ChunkLayout.headerBytes` unless the file ends before.
   static func plausibleHeaderBytes(
-    _ bytes: UnsafeRawBufferPointer, at offset: Int
+    _ header: UnsafeRawBufferPointer, at offset: Int, of fileBytes: Int
   ) throws(TraceError) -> Int {
-    let rest = bytes.count - offset
+    let rest = fileBytes - offset
     guard rest >= ChunkLayout.headerBytes else {
       throw .truncated(at: offset, "the file ends inside a chunk header")
     }
-    let raw = bytes.loadUnaligned(fromByteOffset: offset, as: pi_chunk_header.self)
+    let raw = header.loadUnaligned(as: pi_chunk_header.self)
     guard raw.magic == PI_CHUNK_MAGIC else {
       throw .corrupt(at: offset, "no chunk begins here, though the one before ends here")
     }

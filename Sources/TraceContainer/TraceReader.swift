@@ -13,6 +13,7 @@ public struct TraceReader {
 
   private let bytes: UnsafeRawBufferPointer
   private let decompressor = Decompressor()
+  private let window = HeaderWindow()
   /// Header bytes that searches may still checksum. Without a bound, a file full of false chunk headers would
   /// keep a search busy for the square of its size.
   private var searchBudget: Int
@@ -32,9 +33,31 @@ public struct TraceReader {
   public mutating func nextChunk() throws(TraceError) -> Chunk? {
     guard !isComplete, position < bytes.count else { return nil }
     let chunk = try Chunk(decoding: bytes, at: position)
+    move(behind: chunk)
+    return chunk
+  }
+
+  /// As ``nextChunk()``, for who wants headers only: the header is looked at in a copy. In a mapped file that is
+  /// cheaper than to touch a page for each chunk, and maps no memory.
+  ///
+  /// - Parameter copy: copies what lies at an offset of the trace to a buffer, as far as it can, and returns how many
+  ///   bytes.
+  public mutating func nextChunk(
+    copy: (_ offset: Int, _ to: UnsafeMutableRawBufferPointer) -> Int
+  ) throws(TraceError) -> Chunk? {
+    guard !isComplete, position < bytes.count else { return nil }
+    let copied = UnsafeRawBufferPointer(rebasing: window.buffer[..<copy(position, window.buffer)])
+    guard copied.count >= ChunkLayout.headerBytes else { return try nextChunk() }
+    let headerBytes = try Chunk.plausibleHeaderBytes(copied, at: position, of: bytes.count)
+    guard headerBytes <= copied.count else { return try nextChunk() }
+    let chunk = try Chunk(header: copied, headerBytes, at: position, of: bytes.count)
+    move(behind: chunk)
+    return chunk
+  }
+
+  private mutating func move(behind chunk: Chunk) {
     position += chunk.headerBytes + chunk.storedBytes
     if chunk.kind == .end { isComplete = true }
-    return chunk
   }
 
   /// After damage: moves to the next place that holds a chunk header with the right checksum and room for its
@@ -48,7 +71,8 @@ public struct TraceReader {
     var at = start + 1
     while at + ChunkLayout.headerBytes <= bytes.count, searchBudget > 0 {
       if base.loadUnaligned(fromByteOffset: at, as: UInt32.self) == magic {
-        if let headerBytes = try? Chunk.plausibleHeaderBytes(bytes, at: at) {
+        let header = UnsafeRawBufferPointer(rebasing: bytes[at...])
+        if let headerBytes = try? Chunk.plausibleHeaderBytes(header, at: at, of: bytes.count) {
           searchBudget -= headerBytes
         }
         if (try? Chunk(decoding: bytes, at: at)) != nil {
@@ -64,12 +88,16 @@ public struct TraceReader {
 
   /// The records of an EVENTS or END chunk, in rows.
   ///
-  /// - Parameter buffer: becomes the chunk's records, `rawBytes` long, group after group and each group in the
-  ///   order in which it was written. Pass the same array again to save its allocation.
+  /// - Parameters:
+  ///   - buffer: becomes the chunk's records, `rawBytes` long, group after group and each group in the order in which
+  ///     it was written. Pass the same array again to save its allocation.
+  ///   - isWanted: by type, which groups to put there; what lies in the others' places means nothing.
   /// - Returns: where the groups lie in `buffer`.
   /// - Throws: `corrupt` when the payload fails its checksum or does not decompress to the size in the header,
   ///   `unsupportedCodec`, `unsupportedEncoding`, `wrongChunkKind` for a chunk without records.
-  public func decode(_ chunk: Chunk, into buffer: inout [UInt8]) throws(TraceError) -> [RecordGroup] {
+  public func decode(
+    _ chunk: Chunk, into buffer: inout [UInt8], where isWanted: (UInt8) -> Bool = { _ in true }
+  ) throws(TraceError) -> [RecordGroup] {
     guard chunk.kind.holdsRecords else {
       throw TraceError(
         .wrongChunkKind, at: chunk.offset, "this chunk holds no records", next: "look at its kind first")
@@ -92,7 +120,7 @@ public struct TraceReader {
     guard chunk.rawBytes > 0, let from = payload.baseAddress else { return groups }
     buffer.withUnsafeMutableBytes { rows in
       guard let to = rows.baseAddress else { return }
-      for (info, group) in zip(chunk.groups, groups) where group.count > 0 {
+      for (info, group) in zip(chunk.groups, groups) where group.count > 0 && isWanted(group.type) {
         if info.encoding == UInt8(PI_ENCODING_COLUMNS.rawValue) {
           Columns.decode(
             from + group.byteOffset, count: group.count, recordBytes: group.recordBytes,
@@ -172,4 +200,11 @@ public struct TraceReader {
       buffer.append(contentsOf: repeatElement(0, count: count - buffer.count))
     }
   }
+}
+
+/// Where a chunk's header is copied to. Tables of a recorder's chunk, with a dozen types and CPUs, fit.
+private final class HeaderWindow {
+  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 16)
+
+  deinit { buffer.deallocate() }
 }

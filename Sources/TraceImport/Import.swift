@@ -7,22 +7,23 @@ import TraceModel
 /// Memory depends on the graphs and on the size of one chunk, not on the length of the trace. Damage, losses and
 /// records that make no sense are counted in the result and passed over; what can be vouched for is handed on.
 ///
-/// - Parameter info: of the same trace, if it was read already.
+/// - Parameters:
+///   - info: of the same trace, if it was read already.
+///   - threads: to use, 1 or 2; the results do not depend on it. By default two where there are two processors, and
+///     the trace is long enough.
 /// - Throws: `TraceFileError` when the file header is wrong.
 public func importRun(
-  _ trace: TraceFile, info: TraceInfo? = nil, into visitor: inout some RunVisitor
+  _ trace: TraceFile, info: TraceInfo? = nil, threads: Int? = nil, into visitor: inout some RunVisitor
 ) throws(TraceFileError) -> ImportStatistics {
   let info = if let info { info } else { try TraceInfo(trace) }
   var builder = RunBuilder(RunContext(info), draftContexts: findDraftContexts(trace, info))
   var merger = RecordMerger()
-  var order = RecordOrder()
-  var reader = try trace.reader()
+  let source = try ChunkSource(trace, threads: threads ?? usualThreads(info))
   var sequences = SequenceAccount()
   var damage: [Damage] = []
-  var buffer: [UInt8] = []
   var nextNumber: UInt32 = 0
   var wasLossy = false
-  while let chunk = reader.next(&damage) {
+  while let prepared = source.next(&damage), let chunk = prepared.chunk {
     var isLossy = chunk.number != nextNumber
     if isLossy {
       builder.oddities.count(.missingChunk, Int(clamping: Int64(chunk.number) - Int64(nextNumber)))
@@ -30,33 +31,30 @@ public func importRun(
     nextNumber = chunk.number &+ 1
     guard chunk.kind.holdsRecords else { continue }
     for range in chunk.cpus where sequences.add(range) { isLossy = true }
-    let groups: [RecordGroup]
-    do {
-      groups = try reader.decode(chunk, into: &buffer)
-    } catch {
+    if let failure = prepared.failure {
       damage.append(
-        Damage(offset: error.offset, skippedBytes: UInt64(chunk.storedBytes), description: error.description))
+        Damage(
+          offset: failure.offset, skippedBytes: UInt64(chunk.storedBytes), description: failure.description))
       wasLossy = true
       continue
     }
     builder.isNearLoss = isLossy || wasLossy
     wasLossy = isLossy
-    buffer.withUnsafeBytes { bytes in
-      order.take(groups, in: bytes)
-      builder.oddities.count(.shortRecord, order.shortRecords)
-      builder.losses.note(chunk.cpus, order, in: bytes)
-      let limit = merger.limit(with: order)
-      while !merger.drain(order, in: bytes, upTo: limit, into: &builder) {
+    builder.oddities.count(.shortRecord, prepared.order.shortRecords)
+    prepared.rows.withUnsafeBytes { bytes in
+      builder.losses.note(chunk.cpus, prepared.order, in: bytes)
+      let limit = merger.limit(with: prepared.order)
+      while !merger.drain(prepared.order, in: bytes, upTo: limit, into: &builder) {
         builder.output.handOver(to: &visitor)
       }
-      merger.keep(order, in: bytes)
+      merger.keep(prepared.order, in: bytes)
     }
     builder.losses.endBatch(&builder.output)
     builder.output.handOver(to: &visitor)
   }
-  order.take([], in: UnsafeRawBufferPointer(start: nil, count: 0))
+  let none = RecordOrder()
   let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-  while !merger.drain(order, in: nothing, upTo: .max, into: &builder) {
+  while !merger.drain(none, in: nothing, upTo: .max, into: &builder) {
     builder.output.handOver(to: &visitor)
   }
   builder.finish()
@@ -69,6 +67,11 @@ public func importRun(
   }
   builder.output.handOver(to: &visitor)
   return builder.result(merger, damage, info)
+}
+
+/// A thread for a handful of chunks costs more than it saves.
+private func usualThreads(_ info: TraceInfo) -> Int {
+  info.chunks.events < 4 ? 1 : min(ChunkSource.processors, 2)
 }
 
 extension RunContext {
@@ -94,6 +97,7 @@ extension RunBuilder {
     -> ImportStatistics
   {
     var result = statistics
+    result.operatorSpans = output.handedOver
     result.distinctStructures = structures.distinctCount
     result.carriedRecords = merger.carriedRecords
     result.lostRecords = losses.lost

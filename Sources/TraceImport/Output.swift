@@ -25,6 +25,8 @@ struct Output: ~Copyable {
 
   private var spans: UnsafeMutablePointer<OperatorSpan>
   private var spanCount = 0
+  /// Spans handed over.
+  private(set) var handedOver = 0
   private var capacity = 2 * batch
   /// Beside `spans` in a trace with counters, else empty.
   private var counters: [(own: CounterDelta, barrier: CounterDelta)] = []
@@ -91,6 +93,7 @@ struct Output: ~Copyable {
       }
     }
     hand(next..<spanCount, to: &visitor)
+    handedOver += spanCount
     spanCount = 0
     counters.removeAll(keepingCapacity: true)
     events.removeAll(keepingCapacity: true)

@@ -48,11 +48,7 @@ extension RunBuilder {
     run.pointee.index = Int32(truncatingIfNeeded: nextGraph)
     run.pointee.step = callers[caller].step.map { Int32(truncatingIfNeeded: $0.index) } ?? -1
     run.pointee.structure = structure
-    run.pointee.references = structure?.references
-    run.pointee.nodes = structure?.nodes
-    run.pointee.durations = structure?.durations
-    run.pointee.stamps = structure?.stamps
-    run.pointee.absorbed = structure?.absorbed
+    run.pointee.executed = structure?.executed
     run.pointee.executedCount = Int32(truncatingIfNeeded: structure?.executedCount ?? 0)
     run.pointee.structureNumber = structure?.number ?? 0
     run.pointee.begin = now
@@ -168,11 +164,8 @@ extension RunBuilder {
     run.pointee.isActive = false
     run.pointee.generation &+= 1
     run.pointee.structure = nil
-    run.pointee.references = nil
-    run.pointee.nodes = nil
-    run.pointee.durations = nil
-    run.pointee.stamps = nil
-    run.pointee.absorbed = nil
+    run.pointee.executed = nil
+    run.pointee.executedCount = 0
     activeRuns.removeAll { $0 == frame.slot }
   }
 

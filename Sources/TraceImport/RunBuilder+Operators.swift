@@ -6,24 +6,22 @@ extension RunBuilder {
   mutating func beginOperator(_ thread: Int, _ now: UInt64, _ reference: UInt32, last: UInt32) {
     let state = threads + thread
     // The next in the graph's order, as nearly always.
-    guard let run = currentRun(thread), let references = run.pointee.references,
-      let nodes = run.pointee.nodes, let absorbed = run.pointee.absorbed
+    let cursor = Int(state.pointee.cursor)
+    guard let run = currentRun(thread), let executed = run.pointee.executed,
+      cursor < Int(run.pointee.executedCount), executed[cursor].reference == reference
     else { return beginIrregular(thread, now, reference, last: last) }
-    let cursor = state.pointee.cursor
-    let behind = cursor &+ 1
-    guard cursor < run.pointee.executedCount, references[Int(cursor)] == reference else {
-      return beginIrregular(thread, now, reference, last: last)
-    }
     var end = cursor
     if last != reference {
       // Fused with the one behind, and it is known that they are.
-      guard behind < run.pointee.executedCount, references[Int(behind)] == last, absorbed[Int(behind)] == 1
+      end &+= 1
+      guard end < Int(run.pointee.executedCount), executed[end].reference == last, executed[end].isAbsorbed
       else { return beginIrregular(thread, now, reference, last: last) }
-      end = behind
     }
     closeOperator(thread, now, run, skipped: 0)
-    begin(thread, now, run, node: nodes[Int(cursor)], lastNode: nodes[Int(end)], position: cursor)
-    state.pointee.cursor = end &+ 1
+    begin(
+      thread, now, run, node: executed[cursor].node, lastNode: executed[end].node,
+      position: Int32(truncatingIfNeeded: cursor))
+    state.pointee.cursor = Int32(truncatingIfNeeded: end &+ 1)
   }
 
   /// The run that a thread works on; nil when it is over.
@@ -91,8 +89,8 @@ extension RunBuilder {
       } else {
         if position >= state.pointee.cursor { run.pointee.begun &+= 1 }
         let stamp = UInt32(bitPattern: run.pointee.index) &+ 1
-        if let stamps = run.pointee.stamps, stamps[Int(position)] != stamp {
-          stamps[Int(position)] = stamp
+        if let executed = run.pointee.executed, executed[Int(position)].stamp != stamp {
+          executed[Int(position)].stamp = stamp
           run.pointee.operators &+= 1
         }
       }
@@ -194,7 +192,6 @@ extension RunBuilder {
     span.pointee.isMainThread = isMain
     span.pointee.isRepaired = isRepaired
     state.pointee.activity = .idle
-    statistics.operatorSpans &+= 1
     if isMain { state.pointee.accountedUntil = barrierEnd }
     guard context.hasCounters else { return }
     let wait = isOwnRecord ? counterDelta(thread, since: counters[thread].mark) : nil
@@ -206,9 +203,9 @@ extension RunBuilder {
   @inline(__always)
   private func learn(_ thread: Int, _ run: UnsafeMutablePointer<RunSlot>?, _ end: UInt64) {
     let state = threads + thread
-    guard state.pointee.position >= 0, let durations = run?.pointee.durations else { return }
+    guard state.pointee.position >= 0, let executed = run?.pointee.executed else { return }
     let duration = Int64(bitPattern: end &- state.pointee.begin)
-    durations[Int(state.pointee.position)] = UInt32(clamping: max(1, duration))
+    executed[Int(state.pointee.position)].duration = UInt32(clamping: max(1, duration))
   }
 
   /// Closes an operator of which the end lies across a loss: sets it to what the same node took before, but never
@@ -223,7 +220,7 @@ extension RunBuilder {
     }
     let run = currentRun(thread)
     if state.pointee.position >= 0,
-      let usual = run?.pointee.durations?[Int(state.pointee.position)], usual > 0
+      let usual = run?.pointee.executed?[Int(state.pointee.position)].duration, usual > 0
     {
       end = min(end, state.pointee.begin &+ UInt64(usual))
     }

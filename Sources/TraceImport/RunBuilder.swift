@@ -108,17 +108,20 @@ struct RunBuilder: ~Copyable {
       take(places[next].record(in: bytes))
       next &+= 1
     }
+    statistics.records &+= next &- first
     return next
   }
 
-  mutating func process(_ record: RecordView) { take(record) }
+  mutating func process(_ record: RecordView) {
+    statistics.records &+= 1
+    take(record)
+  }
 
   /// Takes the next record of the target. Records must come in order of time, as far as that is possible.
   @inline(__always)
   private mutating func take(_ record: RecordView) {
     let time = record.time
     let type = record.type
-    statistics.records &+= 1
     guard time < Self.maxTime, type < RecordType.firstUser else { return takeOther(record) }
     let thread = threadIndex(record.tid)
     guard thread >= 0 else { return }

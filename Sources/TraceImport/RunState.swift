@@ -49,11 +49,7 @@ struct RunSlot {
   var step: Int32 = -1
   var structure: StructureIndex?
   /// Copies from the structure, to spare the fast path a reference.
-  var references: UnsafeMutablePointer<UInt32>?
-  var nodes: UnsafeMutablePointer<Int32>?
-  var durations: UnsafeMutablePointer<UInt32>?
-  var stamps: UnsafeMutablePointer<UInt32>?
-  var absorbed: UnsafeMutablePointer<UInt8>?
+  var executed: UnsafeMutablePointer<ExecutedNode>?
   var executedCount: Int32 = 0
   var structureNumber: UInt32 = 0
   var begin: UInt64 = 0

@@ -1,5 +1,19 @@
 import TraceModel
 
+/// A node that is executed, as far as each operator needs it.
+struct ExecutedNode {
+  /// `PI_TENSOR_REF` of its tensor.
+  var reference: UInt32
+  /// Index in the structure's nodes.
+  var node: Int32
+  /// The last duration seen in nanoseconds, 0 for none: bounds a span whose end was lost.
+  var duration: UInt32 = 0
+  /// The run in which it was last seen, plus one: counts an operator once for all threads.
+  var stamp: UInt32 = 0
+  /// The operator was seen fused into an earlier one.
+  var isAbsorbed = false
+}
+
 /// What the operators of running graphs need of a structure, laid out for speed.
 ///
 /// An operator record names its tensor by 32 bits of its address. Threads run the executed nodes in order, so
@@ -11,14 +25,7 @@ final class StructureIndex {
   /// Executed nodes.
   let executedCount: Int
   /// By position in execution order.
-  let references: UnsafeMutablePointer<UInt32>
-  let nodes: UnsafeMutablePointer<Int32>
-  /// The last duration seen at a position in nanoseconds, 0 for none: bounds a span whose end was lost.
-  let durations: UnsafeMutablePointer<UInt32>
-  /// The run in which a position was last seen, plus one: counts an operator once for all threads.
-  let stamps: UnsafeMutablePointer<UInt32>
-  /// 1 where the operator was seen fused into an earlier one.
-  let absorbed: UnsafeMutablePointer<UInt8>
+  let executed: UnsafeMutablePointer<ExecutedNode>
   private(set) var absorbedCount = 0
   /// Layer by node.
   let layers: [Int?]
@@ -37,22 +44,15 @@ final class StructureIndex {
   init(_ structure: GraphStructure, number: UInt32, addresses: [UInt64]) {
     self.number = number
     nodeCount = structure.nodes.count
-    let executed = structure.nodes.indices.filter { structure.nodes[$0].isExecuted }
-    executedCount = executed.count
-    let room = max(executed.count, 1)
-    references = .allocate(capacity: room)
-    nodes = .allocate(capacity: room)
-    durations = .allocate(capacity: room)
-    stamps = .allocate(capacity: room)
-    absorbed = .allocate(capacity: room)
-    durations.initialize(repeating: 0, count: room)
-    stamps.initialize(repeating: 0, count: room)
-    absorbed.initialize(repeating: 0, count: room)
+    let order = structure.nodes.indices.filter { structure.nodes[$0].isExecuted }
+    executedCount = order.count
+    executed = .allocate(capacity: max(order.count, 1))
     positions = .allocate(capacity: max(nodeCount, 1))
     positions.initialize(repeating: -1, count: max(nodeCount, 1))
-    for (position, node) in executed.enumerated() {
-      references[position] = Self.reference(addresses[node])
-      nodes[position] = Int32(truncatingIfNeeded: node)
+    for (position, node) in order.enumerated() {
+      (executed + position).initialize(
+        to: ExecutedNode(
+          reference: Self.reference(addresses[node]), node: Int32(truncatingIfNeeded: node)))
       positions[node] = Int32(truncatingIfNeeded: position)
     }
     var size = 16
@@ -85,11 +85,7 @@ final class StructureIndex {
   }
 
   deinit {
-    references.deallocate()
-    nodes.deallocate()
-    durations.deallocate()
-    stamps.deallocate()
-    absorbed.deallocate()
+    executed.deallocate()
     positions.deallocate()
     table.deallocate()
     tableReferences.deallocate()
@@ -113,8 +109,8 @@ final class StructureIndex {
   /// Notes that the executed nodes behind `first` up to `last` are done together with it.
   func absorb(after first: Int32, through last: Int32) {
     guard first >= 0, last > first, last < executedCount else { return }
-    for position in Int(first) + 1...Int(last) where absorbed[position] == 0 {
-      absorbed[position] = 1
+    for position in Int(first) + 1...Int(last) where !executed[position].isAbsorbed {
+      executed[position].isAbsorbed = true
       absorbedCount += 1
     }
   }
@@ -127,7 +123,7 @@ final class StructureIndex {
     var count = 0
     var position = from
     while position < to {
-      if absorbed[Int(position)] == 0 { count += 1 }
+      if !executed[Int(position)].isAbsorbed { count += 1 }
       position += 1
     }
     return count

@@ -58,6 +58,23 @@ public final class TraceFile: Sendable {
     }
   }
 
+  /// Copies bytes of the file, as many as there are and the buffer takes; returns how many.
+  func copy(from offset: Int, to buffer: UnsafeMutableRawBufferPointer) -> Int {
+    max(0, pread(mapping.descriptor, buffer.baseAddress, buffer.count, off_t(offset)))
+  }
+
+  /// Who reads on and on gives memory back in pieces of this size.
+  static let releaseBytes = 4 << 20
+
+  /// Gives memory back: the pages of these bytes are read from the file again when they are looked at again.
+  func release(_ range: Range<Int>) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let first = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound / page * page
+    guard first < end, end <= bytes.count, let base = bytes.baseAddress else { return }
+    madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED)
+  }
+
   /// A reader at the first chunk.
   public func reader() throws(TraceFileError) -> TraceReader {
     do {
@@ -90,7 +107,7 @@ public final class TraceFile: Sendable {
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
       throw systemError(errno, name, "cannot be mapped into memory")
     }
-    return Mapping(UnsafeRawBufferPointer(start: base, count: size))
+    return Mapping(UnsafeRawBufferPointer(start: base, count: size), dup(descriptor))
   }
 
   /// Copies a pipe to a temporary file that has no name any more.
@@ -142,8 +159,16 @@ public final class TraceFile: Sendable {
 /// Unmapped with its last user.
 private final class Mapping: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
+  /// Of the file; -1 where there were too few.
+  let descriptor: Int32
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  init(_ bytes: UnsafeRawBufferPointer, _ descriptor: Int32) {
+    self.bytes = bytes
+    self.descriptor = descriptor
+  }
 
-  deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count) }
+  deinit {
+    munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+    if descriptor >= 0 { close(descriptor) }
+  }
 }

@@ -143,6 +143,10 @@ public struct TraceInfo: Sendable {
   /// Chunks in between with one of the rare records that are shown.
   private static let othersDecoded = 64
 
+  private static func isRecorders(_ type: UInt8) -> Bool {
+    type >= RecordType.firstUser || type == RecordType.backend
+  }
+
   private static func isWanted(_ type: UInt8) -> Bool {
     type == RecordType.backend || type == RecordType.probes
   }
@@ -160,7 +164,8 @@ public struct TraceInfo: Sendable {
     var lastChunks: [Chunk] = []
     var first = UInt64.max
     var last: UInt64 = 0
-    while let chunk = reader.next(&damage) {
+    var counts = [Int](repeating: 0, count: 256)
+    while let chunk = reader.next(&damage, headersOf: trace) {
       chunks.storedBytes += UInt64(chunk.headerBytes + chunk.storedBytes)
       switch chunk.kind {
       case .metadata:
@@ -174,7 +179,7 @@ public struct TraceInfo: Sendable {
         chunks.events += 1
         chunks.rawBytes += UInt64(chunk.rawBytes)
         chunks.records += chunk.recordCount
-        for group in chunk.groups { recordCounts[group.type, default: 0] += group.count }
+        for group in chunk.groups { counts[Int(group.type)] += group.count }
         for range in chunk.cpus { sequences.add(range) }
         if !chunk.cpus.isEmpty {
           first = min(first, chunk.firstTime)
@@ -187,27 +192,26 @@ public struct TraceInfo: Sendable {
         if firstChunks.count < Self.firstDecoded {
           firstChunks.append(chunk)
         } else {
-          if lastChunks.count == Self.lastDecoded { lastChunks.removeFirst() }
+          if lastChunks.count == 2 * Self.lastDecoded { lastChunks.removeFirst(Self.lastDecoded) }
           lastChunks.append(chunk)
         }
       case .unknown: chunks.unknown += 1
       }
     }
+    for (type, count) in counts.enumerated() where count > 0 { recordCounts[UInt8(type)] = count }
     if first <= last { range = TimeRange(start: .init(nanoseconds: first), end: .init(nanoseconds: last)) }
     metadata = metadataReader.metadata()
     warnings = metadataReader.warnings
     var own = RecorderRecords()
     var buffer: [UInt8] = []
+    lastChunks = lastChunks.suffix(Self.lastDecoded)
     let ends = Set((firstChunks + lastChunks).map(\.offset))
     let others = otherChunks.filter { !ends.contains($0.offset) }
     for chunk in (firstChunks + others + lastChunks).sorted(by: { $0.offset < $1.offset }) {
       do {
-        let groups = try reader.decode(chunk, into: &buffer)
+        let groups = try reader.decode(chunk, into: &buffer, where: Self.isRecorders)
         buffer.withUnsafeBytes { bytes in
-          for group in groups
-          where group.type >= RecordType.firstUser || group.type == RecordType.backend {
-            own.add(group, in: bytes)
-          }
+          for group in groups where Self.isRecorders(group.type) { own.add(group, in: bytes) }
         }
       } catch {
         damage.append(Damage(offset: error.offset, skippedBytes: nil, description: error.description))
@@ -250,10 +254,13 @@ public struct TraceInfo: Sendable {
 
 extension TraceReader {
   /// The next readable chunk; damage on the way is listed and passed over.
-  mutating func next(_ damage: inout [Damage]) -> Chunk? {
+  ///
+  /// - Parameter file: to copy headers from, for who needs nothing else.
+  mutating func next(_ damage: inout [Damage], headersOf file: TraceFile? = nil) -> Chunk? {
     while true {
       do {
-        return try nextChunk()
+        guard let file else { return try nextChunk() }
+        return try nextChunk { file.copy(from: $0, to: $1) }
       } catch {
         let skipped = skipToNextChunk()
         damage.append(
