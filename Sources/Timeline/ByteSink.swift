@@ -5,7 +5,8 @@
 final class ByteSink {
   private let buffer: UnsafeMutablePointer<UInt8>
   private let capacity: Int
-  private var used = 0
+  // Checked for every access otherwise, and there are several for each slice.
+  @exclusivity(unchecked) private var used = 0
   private let write: (UnsafeRawBufferPointer) -> Void
   private(set) var flushedBytes = 0
 
@@ -58,32 +59,5 @@ final class ByteSink {
       used += count
       done += count
     }
-  }
-}
-
-/// Bytes that stay where they are: what is rendered once and written many times.
-final class ByteArena {
-  private(set) var base: UnsafeMutablePointer<UInt8>
-  private(set) var count = 0
-  private var capacity = 64 << 10
-
-  init() { base = .allocate(capacity: capacity) }
-
-  deinit { base.deallocate() }
-
-  /// - Returns: the offset of the first byte.
-  func append(_ bytes: [UInt8]) -> Int {
-    if capacity - count < bytes.count {
-      capacity = max(capacity * 2, count + bytes.count)
-      let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
-      larger.update(from: base, count: count)
-      base.deallocate()
-      base = larger
-    }
-    defer { count += bytes.count }
-    bytes.withUnsafeBufferPointer { source in
-      if let first = source.baseAddress { (base + count).update(from: first, count: source.count) }
-    }
-    return count
   }
 }

@@ -15,12 +15,13 @@ protocol TimelineEncoder: AnyObject {
   /// Introduces an operator under the next number: 0, 1, 2 …
   func add(_ description: OperatorDescription)
 
-  // The three that come by the million; they must not allocate.
+  // Those that come by the million; they must not allocate.
 
   /// Draws the work of an operator; nil where its node is not known.
   func operatorSlice(_ number: Int?, on lane: Lane, _ range: TimeRange)
   func operatorSlice(_ number: Int?, on lane: Lane, _ range: TimeRange, _ details: OperatorDetails)
   func barrierSlice(on lane: Lane, _ range: TimeRange, _ counters: CounterDelta)
+  func gapSlice(_ kind: GapKind, on lane: Lane, _ range: TimeRange)
 
   func slice(_ slice: Slice, on lane: Lane)
   func point(curve: Int, _ time: TraceTime, _ value: Double)
@@ -75,7 +76,7 @@ struct Argument {
 struct Slice {
   enum Category: String {
     case tokenStep = "token step"
-    case graph, gap, scheduler, enqueue, speculation, probes, loss
+    case graph, scheduler, enqueue, speculation, probes, loss
   }
 
   /// An arrow from a token step to each of its graphs.
@@ -117,4 +118,21 @@ struct OperatorDetails {
   var isRepaired = false
   var counters = CounterDelta()
   var experts: String?
+}
+
+extension GapKind {
+  /// Its place in what encoders keep for each kind.
+  var position: Int {
+    switch self {
+    case .setup: 0
+    case .betweenGraphs: 1
+    case .finish: 2
+    case .graphOverhead: 3
+    case .notProbed: 4
+    case .sampling: 5
+    case .outsideEngine: 6
+    }
+  }
+
+  static var inOrder: [GapKind] { allCases.sorted { $0.position < $1.position } }
 }

@@ -135,7 +135,9 @@ public struct TimelineWriter: RunVisitor {
 
   public mutating func gap(_ gap: GapSpan) {
     guard window.isWanted(gap.step) else { return }
-    draw(Slice(common: gap.kind.rawValue, .gap, gap.range), on: .thread(gap.thread))
+    if let lane = place(gap.range, onTrack: tracks.index(of: gap.thread, isMain: false)) {
+      encoder.gapSlice(gap.kind, on: lane, gap.range)
+    }
   }
 
   public mutating func experts(_ activation: ExpertActivation) {
@@ -190,7 +192,13 @@ public struct TimelineWriter: RunVisitor {
   /// - Returns: false when the slice fits on no lane of its owner.
   @discardableResult
   mutating func draw(_ slice: Slice, on owner: TrackSet.Owner) -> Bool {
-    guard let lane = place(slice.range, onTrack: tracks.index(of: owner)) else { return false }
+    let track =
+      if case .thread(let thread) = owner {
+        tracks.index(of: thread, isMain: false)
+      } else {
+        tracks.index(of: owner)
+      }
+    guard let lane = place(slice.range, onTrack: track) else { return false }
     encoder.slice(slice, on: lane)
     return true
   }

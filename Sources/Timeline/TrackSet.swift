@@ -24,7 +24,9 @@ struct TrackSet {
   private struct Track {
     let owner: Owner
     /// True of a thread that computes graphs: slices of it enclose others.
-    var isMain = false
+    var isMain = false { didSet { capacity = isMain ? TrackSet.mainCapacity : TrackSet.otherCapacity } }
+    /// Slices remembered in each of its lanes.
+    private(set) var capacity = TrackSet.otherCapacity
     /// Indexes of lanes, its own first.
     var lanes: [Int] = []
   }
@@ -88,7 +90,8 @@ struct TrackSet {
   @inline(__always)
   mutating func place(_ range: TimeRange, onTrack index: Int) -> Lane? {
     if let first = tracks[index].lanes.first, range.start <= range.end,
-      lanes[first].nesting.append(start: range.start.nanoseconds, end: range.end.nanoseconds)
+      lanes[first].nesting.append(
+        start: range.start.nanoseconds, end: range.end.nanoseconds, capacity: tracks[index].capacity)
     {
       remembered += 1
       return Lane(
@@ -101,7 +104,7 @@ struct TrackSet {
   private mutating func placeAnywhere(_ range: TimeRange, onTrack index: Int) -> Lane? {
     guard range.start <= range.end else { return nil }
     let (start, end) = (range.start.nanoseconds, range.end.nanoseconds)
-    let capacity = tracks[index].isMain ? Self.mainCapacity : Self.otherCapacity
+    let capacity = tracks[index].capacity
     for (place, lane) in tracks[index].lanes.enumerated() {
       let before = lanes[lane].nesting.rememberedCount
       let isPlaced = lanes[lane].nesting.insert(start: start, end: end, capacity: capacity)
@@ -141,7 +144,7 @@ struct TrackSet {
 
   /// Closes all lanes: nothing will be around what they have. Returns them.
   mutating func closeAll() -> [Lane] {
-    for lane in lanes.indices { lanes[lane].nesting.close() }
+    for lane in lanes.indices { lanes[lane].nesting.sealAll() }
     remembered = lanes.count
     return lanes.indices.map { value(of: $0, isAdditional: false) }
   }

@@ -221,8 +221,9 @@ public struct LossGap: Sendable {
 /// number of token steps and not on the number of events.
 ///
 /// Order: a structure before the first graph or operator that names it; the operators,
-/// graphs, gaps and expert activations of a token step before that step; a step before
-/// anything of the next step on the same thread. Across threads nothing else is promised.
+/// graphs, gaps and expert activations of a token step before that step, and what lies inside
+/// of a graph before that graph; a step before anything of the next step on the same thread.
+/// Across threads nothing else is promised.
 public protocol RunVisitor {
   mutating func structure(_ structure: GraphStructure)
   mutating func operatorSpan(_ span: OperatorSpan)

@@ -14,6 +14,7 @@ import TraceModel
     #expect(
       found == [
         "100 0+500 gap: setup",
+        "100 500+500 gap: graph overhead",
         "100 1000+333 operator: attn_norm-0 RMS_NORM+MUL",
         "100 1333+67 barrier: barrier wait",
         "101 1050+350 operator: attn_norm-0 RMS_NORM+MUL",
@@ -21,7 +22,6 @@ import TraceModel
         "101 1401+598 operator: Qcur-0 MUL_MAT",
         "101 1999+3 barrier: barrier wait",
         "100 500+2500 graph: graph CPU",
-        "100 500+500 gap: graph overhead",
         "100 3000+1007 gap: finish",
         "100 0+4007 token step: decode 0",
         "100 4100+900 gap: sampling",

@@ -52,13 +52,13 @@ func gap(_ kind: GapKind, _ start: UInt64, _ end: UInt64, step: Int? = 0, thread
 func decodeOnTwoThreads(_ writer: inout TimelineWriter) {
   writer.structure(smallStructure)
   writer.gap(gap(.setup, 1_000_000_000, 1_000_000_500))
+  writer.gap(gap(.graphOverhead, 1_000_000_500, 1_000_001_000))
   writer.operatorSpan(span(0, 1_000_001_000, 1_000_001_333, barrier: 1_000_001_400, last: 1))
   writer.operatorSpan(span(0, 1_000_001_050, 1_000_001_400, thread: 101, last: 1, isMain: false))
   writer.operatorSpan(span(2, 1_000_001_400, 1_000_002_001))
   writer.operatorSpan(
     span(2, 1_000_001_401, 1_000_001_999, barrier: 1_000_002_002, thread: 101, isMain: false))
   writer.graphRun(graph(1_000_000_500, 1_000_003_000))
-  writer.gap(gap(.graphOverhead, 1_000_000_500, 1_000_001_000))
   writer.gap(gap(.finish, 1_000_003_000, 1_000_004_007))
   writer.tokenStep(step(0, 1_000_000_000, 1_000_004_007))
   writer.gap(gap(.sampling, 1_000_004_100, 1_000_005_000))

@@ -43,14 +43,16 @@ import TraceModel
     #expect(timeline.badlyNested.isEmpty)
   }
 
-  @Test func anyOrderWithinAStep() {
+  @Test func innerSlicesComeFirst() {
     let nesting = Lane()
     for (start, end) in [
-      (10, 20), (40, 50), (0, 100), (20, 40), (60, 100), (0, 10), (50, 50), (61, 62), (0, 100),
+      (10, 20), (40, 50), (20, 40), (60, 100), (0, 10), (50, 50), (10, 50), (0, 100), (0, 100), (100, 100),
+      (120, 130),
+      (110, 115),
     ] {
       #expect(nesting.insert(start: UInt64(start), end: UInt64(end)), "\(start)..<\(end)")
     }
-    for (start, end) in [(15, 25), (0, 11), (59, 61), (99, 101), (61, 101)] {
+    for (start, end) in [(15, 25), (0, 11), (59, 61), (99, 101), (61, 101), (61, 62), (50, 50), (114, 125)] {
       #expect(!nesting.insert(start: UInt64(start), end: UInt64(end)), "\(start)..<\(end)")
     }
   }
@@ -67,26 +69,19 @@ import TraceModel
     #expect(nesting.insert(start: 0, end: 60))
   }
 
-  /// Random slices: whatever is accepted nests, and what is refused really overlapped.
-  @Test(arguments: [UInt64](1...20)) func acceptsExactlyWhatNests(seed: UInt64) {
+  /// Random slices: accepted is exactly what every slice before is disjoint from or inside of.
+  @Test(arguments: [UInt64](1...40)) func acceptsExactlyWhatNests(seed: UInt64) {
     var generator = SplitMix(state: seed)
     let nesting = Lane()
     var accepted: [(UInt64, UInt64)] = []
-    for _ in 0..<120 {
+    for _ in 0..<300 {
       let start = generator.next() % 64
       let end = start + generator.next() % (seed % 2 == 0 ? 8 : 40)
-      let nests = accepted.allSatisfy { a, b in
-        end <= a || start >= b || (start >= a && end <= b) || (start <= a && end >= b)
-      }
-      let isAccepted = nesting.insert(start: start, end: end)
-      if isAccepted {
-        #expect(nests, "\(start)..<\(end)")
-        accepted.append((start, end))
-      }
-      // Deep nests are closed at a limit; shallow ones are never refused without cause.
-      if nests && seed % 2 == 0 { #expect(isAccepted, "\(start)..<\(end) in \(accepted)") }
+      let nests = accepted.allSatisfy { a, b in end <= a || start >= b || (start <= a && end >= b) }
+      #expect(nesting.insert(start: start, end: end) == nests, "\(start)..<\(end) in \(accepted)")
+      if nests { accepted.append((start, end)) }
     }
-    #expect(accepted.count > 10)
+    #expect(accepted.count > 4)
   }
 
   @Test func memoryIsBounded() {
@@ -96,17 +91,9 @@ import TraceModel
       #expect(nesting.rememberedCount <= 64)
     }
     // The old part is closed, the new one is not.
-    #expect(!nesting.insert(start: 11, end: 12))
-    #expect(nesting.insert(start: 99_991, end: 99_992))
-    // Slices inside of one that never ends.
-    nesting = Lane(capacity: 64)
-    #expect(nesting.insert(start: 0, end: .max))
-    var accepted = 0
-    for index in 0..<1_000 as Range<UInt64> where nesting.insert(start: index * 10, end: index * 10 + 9) {
-      accepted += 1
-      #expect(nesting.rememberedCount <= 65)
-    }
-    #expect(accepted >= 60)
+    #expect(!nesting.insert(start: 9, end: 10))
+    #expect(nesting.insert(start: 99_999, end: 100_000))
+    #expect(nesting.insert(start: 99_989, end: 99_990))
     // Each around the one before.
     nesting = Lane(capacity: 64)
     for index in 0..<1_000 as Range<UInt64> {
@@ -126,7 +113,7 @@ private final class Lane {
   var rememberedCount: Int { nesting.rememberedCount }
   /// As the lanes do it: the usual case first.
   func insert(start: UInt64, end: UInt64) -> Bool {
-    nesting.rememberedCount < capacity && nesting.append(start: start, end: end)
+    nesting.append(start: start, end: end, capacity: capacity)
       || nesting.insert(start: start, end: end, capacity: capacity)
   }
   func seal(start: UInt64, end: UInt64) { nesting.seal(start: start, end: end) }

@@ -5,7 +5,7 @@ import TraceModel
 /// What is the same of many events is rendered once; slices of operators are then three copies and two numbers.
 final class ChromeEncoder: TimelineEncoder {
   /// A slice's JSON around its lane and times.
-  private struct Piece {
+  private struct Piece: BitwiseCopyable {
     /// Offset in the arena of `,{"name":…,"tid":`
     var head = 0
     var headCount = 0
@@ -15,22 +15,25 @@ final class ChromeEncoder: TimelineEncoder {
     var hasArguments = false
   }
 
-  private struct LaneText {
+  private struct LaneText: BitwiseCopyable {
     /// `12345,"ts":` in the arena.
     var offset = 0
     var count = 0
   }
 
   private let sink: ByteSink
-  private let arena = ByteArena()
+  // Checked for every access otherwise.
+  @exclusivity(unchecked) private var arena = RawList<UInt8>()
   private let origin: TraceTime
   private let process: UInt32
   private let counters: [CounterColumn]
-  private var operators: [Piece] = []
-  private var lanes: [LaneText] = []
+  @exclusivity(unchecked) private var operators = RawList<Piece>()
+  @exclusivity(unchecked) private var lanes = RawList<LaneText>()
+  /// By the positions of the kinds.
+  @exclusivity(unchecked) private var gaps = RawList<Piece>()
   private var curves: [Piece] = []
-  private var unknownOperator = Piece()
-  private var barrier = Piece()
+  @exclusivity(unchecked) private var unknownOperator = Piece()
+  @exclusivity(unchecked) private var barrier = Piece()
 
   var byteCount: Int { sink.flushedBytes }
 
@@ -41,6 +44,7 @@ final class ChromeEncoder: TimelineEncoder {
     counters = options.counters
     unknownOperator = piece("operator", category: "operator", [])
     barrier = piece("barrier wait", category: "barrier", [])
+    for kind in GapKind.inOrder { gaps.append(piece(kind.rawValue, category: "gap", [])) }
     // An event that is always there comes first, so that every other one can begin with a comma.
     var text = JSONText()
     text.raw(
@@ -52,11 +56,18 @@ final class ChromeEncoder: TimelineEncoder {
     sink.append(text.bytes)
   }
 
+  deinit {
+    arena.free()
+    operators.free()
+    lanes.free()
+    gaps.free()
+  }
+
   func add(_ lane: Lane, of owner: TrackSet.Owner, title: String) {
     var text = JSONText()
     text.decimal(lane.number)
     text.raw(",\"ts\":")
-    lanes.append(LaneText(offset: arena.append(text.bytes), count: text.bytes.count))
+    lanes.append(LaneText(offset: store(text), count: text.bytes.count))
   }
 
   func add(_ curve: Curve) {
@@ -86,11 +97,13 @@ final class ChromeEncoder: TimelineEncoder {
   }
 
   private func store(_ head: JSONText, _ tail: JSONText, hasArguments: Bool) -> Piece {
-    let offset = arena.append(head.bytes)
-    _ = arena.append(tail.bytes)
+    let offset = store(head)
+    _ = store(tail)
     return Piece(
       head: offset, headCount: head.bytes.count, tailCount: tail.bytes.count, hasArguments: hasArguments)
   }
+
+  private func store(_ text: JSONText) -> Int { text.bytes.withUnsafeBufferPointer { arena.append($0) } }
 
   private func beginSlice(_ name: String, category: String, into text: inout JSONText) {
     text.raw(",\n{\"name\":")
@@ -107,6 +120,10 @@ final class ChromeEncoder: TimelineEncoder {
   func operatorSlice(_ number: Int?, on lane: Lane, _ range: TimeRange) {
     let piece = number.map { operators[$0] } ?? unknownOperator
     write(piece, lane, range, piece.hasArguments ? "}}" : "}")
+  }
+
+  func gapSlice(_ kind: GapKind, on lane: Lane, _ range: TimeRange) {
+    write(gaps[kind.position], lane, range, "}")
   }
 
   func barrierSlice(on lane: Lane, _ range: TimeRange, _ counters: CounterDelta) {

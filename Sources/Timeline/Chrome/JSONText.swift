@@ -7,7 +7,19 @@ struct JSONText {
   }
 
   mutating func decimal(_ value: some BinaryInteger) {
-    bytes.append(contentsOf: String(value).utf8)
+    guard let magnitude = UInt64(exactly: value.magnitude) else {
+      bytes.append(contentsOf: String(value).utf8)
+      return
+    }
+    if value < 0 { bytes.append(UInt8(ascii: "-")) }
+    put { Digits.put(magnitude, at: $0) }
+  }
+
+  private mutating func put(_ write: (UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8>) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Digits.room) { room in
+      guard let start = room.baseAddress else { return }
+      bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: write(start) - start))
+    }
   }
 
   /// A finite number.
@@ -24,21 +36,34 @@ struct JSONText {
 
   /// The inside of a quoted string.
   mutating func contents(_ text: String) {
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""): raw("\\\"")
-      case UInt8(ascii: "\\"): raw("\\\\")
-      case 0x0a: raw("\\n")
-      case 0x09: raw("\\t")
-      // NUL would cut the name in viewers written in C; the other control
-      // characters are legal only when escaped.
-      case 0: raw("\\ufffd")
-      case ..<0x20, 0x7f:
-        raw("\\u00")
-        bytes.append(Self.hexDigit(byte >> 4))
-        bytes.append(Self.hexDigit(byte & 15))
-      default: bytes.append(byte)
+    var text = text
+    text.withUTF8 { utf8 in
+      if utf8.contains(where: Self.isSpecial) {
+        for byte in utf8 { escaped(byte) }
+      } else {
+        bytes.append(contentsOf: utf8)
       }
+    }
+  }
+
+  private static func isSpecial(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == 0x7f || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+  }
+
+  private mutating func escaped(_ byte: UInt8) {
+    switch byte {
+    case UInt8(ascii: "\""): raw("\\\"")
+    case UInt8(ascii: "\\"): raw("\\\\")
+    case 0x0a: raw("\\n")
+    case 0x09: raw("\\t")
+    // NUL would cut the name in viewers written in C; the other control
+    // characters are legal only when escaped.
+    case 0: raw("\\ufffd")
+    case _ where Self.isSpecial(byte):
+      raw("\\u00")
+      bytes.append(Self.hexDigit(byte >> 4))
+      bytes.append(Self.hexDigit(byte & 15))
+    default: bytes.append(byte)
     }
   }
 
@@ -51,11 +76,7 @@ struct JSONText {
 
   /// Nanoseconds as the format's microseconds.
   mutating func microseconds(_ nanoseconds: Int64) {
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Digits.room) { room in
-      guard let start = room.baseAddress else { return }
-      let end = Digits.put(microseconds: nanoseconds, at: start)
-      bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
-    }
+    put { Digits.put(microseconds: nanoseconds, at: $0) }
   }
 
   private static func hexDigit(_ value: UInt8) -> UInt8 {

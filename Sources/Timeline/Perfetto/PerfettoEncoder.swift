@@ -9,24 +9,26 @@ final class PerfettoEncoder: TimelineEncoder {
   /// So many slices of a lane wait, unless others may come to be around them.
   private static let waitingLimit = 1 << 12
 
-  private struct Body {
+  private struct Body: BitwiseCopyable {
     var offset = 0
     var count = 0
   }
 
   private let sink: ByteSink
-  private let arena = ByteArena()
+  @exclusivity(unchecked) private var arena = RawList<UInt8>()
   private let options: TimelineOptions
   private var interned = InternedStrings()
-  private var lanes: [PerfettoLane] = []
+  @exclusivity(unchecked) private var lanes: [PerfettoLane] = []
   private var nextTrack: UInt64 = 2
   private var trackOfThread: [ThreadID: UInt64] = [:]
   private var curves: [UInt64] = []
-  private var operators: [Body] = []
+  @exclusivity(unchecked) private var operators = RawList<Body>()
   private var unknownOperator = Body()
   private var barrier = Body()
   /// Numbers of the counters' names, in their order.
   private var counterNames: [UInt64] = []
+  /// By the positions of the kinds.
+  private var gaps: [Body] = []
   private var repairedAnnotation = Body()
 
   var byteCount: Int { sink.flushedBytes }
@@ -40,6 +42,7 @@ final class PerfettoEncoder: TimelineEncoder {
     writeProcess()
     unknownOperator = body("operator", category: "operator", [])
     barrier = body("barrier wait", category: "barrier", [])
+    gaps = GapKind.inOrder.map { body($0.rawValue, category: "gap", []) }
     counterNames = options.counters.map { interned.annotationName($0.name) ?? 0 }
     repairedAnnotation = store(
       PerfettoTrackEvent.with {
@@ -47,6 +50,11 @@ final class PerfettoEncoder: TimelineEncoder {
           interned.annotation(Argument("end", .text("repaired")), isRepeated: true)
         ]
       })
+  }
+
+  deinit {
+    arena.free()
+    operators.free()
   }
 
   private func writeProcess() {
@@ -126,7 +134,7 @@ final class PerfettoEncoder: TimelineEncoder {
 
   private func store(_ event: PerfettoTrackEvent) -> Body {
     let bytes = serialized(event)
-    return Body(offset: arena.append(bytes), count: bytes.count)
+    return Body(offset: bytes.withUnsafeBufferPointer { arena.append($0) }, count: bytes.count)
   }
 
   // MARK: - Slices by the million
@@ -152,6 +160,11 @@ final class PerfettoEncoder: TimelineEncoder {
   func barrierSlice(on lane: Lane, _ range: TimeRange, _ counters: CounterDelta) {
     append(barrier, lane, range)
     appendCounters(counters, lane)
+    finishSlice(lane)
+  }
+
+  func gapSlice(_ kind: GapKind, on lane: Lane, _ range: TimeRange) {
+    append(gaps[kind.position], lane, range)
     finishSlice(lane)
   }
 
