@@ -117,3 +117,32 @@ struct GraphWork {
     return open.remove(at: index).sum
   }
 }
+
+/// What threads other than the calling one counted in operators and barriers of token steps that are not over.
+struct WorkerCounters {
+  private static let maxOpen = 64
+
+  private var open: [(step: Int32, sum: CounterDelta)] = []
+
+  mutating func add(_ counters: CounterDelta, _ barrier: CounterDelta, of span: OperatorSpan) {
+    guard !span.isMainThread, span.step >= 0 else { return }
+    var sum = counters
+    sum.add(barrier)
+    if let index = open.lastIndex(where: { $0.step == span.step }) {
+      open[index].sum.add(sum)
+    } else {
+      // The ends of steps can be missing.
+      if open.count >= Self.maxOpen { open.removeFirst() }
+      open.append((span.step, sum))
+    }
+  }
+
+  /// What all threads of a step counted: the calling one from begin to end, the others as said; nil without counters.
+  mutating func take(_ step: TokenStep) -> CounterDelta? {
+    guard var sum = step.counters else { return nil }
+    if let index = open.firstIndex(where: { Int($0.step) == step.index }) {
+      sum.add(open.remove(at: index).sum)
+    }
+    return sum
+  }
+}

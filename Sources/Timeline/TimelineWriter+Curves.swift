@@ -49,6 +49,10 @@ struct CurveSet {
   }
 }
 
+extension Curve {
+  fileprivate static let speed = Curve(name: "decode speed", unit: "tokens/s")
+}
+
 extension TimelineWriter {
   public mutating func reading(_ reading: Reading) {
     switch reading.value {
@@ -69,20 +73,27 @@ extension TimelineWriter {
     }
   }
 
-  /// Points of a token step: the speed of decoding, and what its thread counted a second.
-  mutating func curves(of step: TokenStep) {
+  /// Points of a token step: the speed of decoding, and what its threads counted a second.
+  mutating func curves(of step: TokenStep, _ counted: CounterDelta?) {
     guard step.isComplete, step.range.duration > 0 else { return }
     let seconds = Double(step.range.duration) / 1e9
     if step.phase == .decode, let tokens = step.tokenCount {
-      stretch(Curve(name: "decode speed", unit: "tokens/s"), step.range, Double(tokens) / seconds)
+      stretch(.speed, step.range, Double(tokens) / seconds)
     }
-    guard let counted = step.counters else { return }
+    guard let counted else { return }
     for column in options.counters {
       guard let count = counted[column.index] else { continue }
       point(
         Curve(name: "\(column.name) in token steps", unit: "a second"), step.range.start,
         Double(count) / seconds)
     }
+  }
+
+  /// A round gives the tokens accepted, and one that the target model itself adds to each sequence.
+  mutating func speed(of round: SpeculativeRound) {
+    guard let accepted = round.accepted, round.verifyStep != nil, round.range.duration > 0 else { return }
+    let tokens = Double(accepted) + Double(round.sequences)
+    stretch(.speed, round.range, tokens * 1e9 / Double(round.range.duration))
   }
 
   /// Modelled bytes of a graph's operators over the time that they took.
@@ -108,9 +119,10 @@ extension TimelineWriter {
     }
   }
 
+  /// A value that was there before the run's first record holds when it begins; viewers drop what is earlier.
   mutating func point(_ curve: Curve, _ time: TraceTime, _ value: Double) {
     guard value.isFinite, let number = number(of: curve) else { return }
-    encoder.point(curve: number, time, value)
+    encoder.point(curve: number, max(time, options.origin), value)
   }
 
   private mutating func number(of curve: Curve) -> Int? {

@@ -14,6 +14,9 @@ extension TimelineWriter {
       ]
       if let process = preemptor.process { drawn.arguments.append(Argument("its process", Int(process))) }
     }
+    if let successor = slice.successor {
+      drawn.arguments.append(Argument("then on this CPU", .text(successor.name)))
+    }
     writeOrHold(.slice(drawn, .scheduling(slice.thread)))
   }
 
@@ -41,6 +44,7 @@ extension TimelineWriter {
     if let drafted = round.drafted { drawn.arguments.append(Argument("drafted", drafted)) }
     if let accepted = round.accepted { drawn.arguments.append(Argument("accepted", accepted)) }
     draw(drawn, on: .speculation(round.thread))
+    speed(of: round)
   }
 
   public mutating func probeGap(_ gap: ProbeGap) {

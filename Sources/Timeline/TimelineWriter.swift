@@ -38,6 +38,7 @@ public struct TimelineWriter: RunVisitor {
   var routing = Routing()
   /// Graphs of token steps that are not over.
   var graphs = StepGraphs()
+  private var workers = WorkerCounters()
   /// An operator whose counters are still to come.
   private var heldSpan: OperatorSpan?
 
@@ -59,6 +60,7 @@ public struct TimelineWriter: RunVisitor {
 
   public mutating func structure(_ structure: GraphStructure) { catalog.add(structure) }
 
+  @inline(__always)
   public mutating func operatorSpan(_ span: OperatorSpan) {
     guard window.isWanted(span.step < 0 ? nil : Int(span.step)) else { return }
     guard options.counters.isEmpty else {
@@ -69,11 +71,16 @@ public struct TimelineWriter: RunVisitor {
     write(span, CounterDelta(), barrier: CounterDelta())
   }
 
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    for index in spans.indices { operatorSpan(spans[index]) }
+  }
+
   public mutating func operatorCounters(
     _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
   ) {
     guard let held = heldSpan else { return }
     heldSpan = nil
+    workers.add(counters, barrier, of: held)
     write(held, counters, barrier: barrier)
   }
 
@@ -149,16 +156,17 @@ public struct TimelineWriter: RunVisitor {
     window.note(step)
     routing.forget(step: step.index)
     let graphs = graphs.take(step: step.index)
+    let counted = workers.take(step)
     if window.isWanted(step.index) {
       tracks.markMain(step.thread)
-      draw(slice(of: step, graphs), on: .thread(step.thread))
+      draw(slice(of: step, graphs, counted), on: .thread(step.thread))
       seal(step.range, on: step.thread)
-      curves(of: step)
+      curves(of: step, counted)
     }
     releaseHeld()
   }
 
-  private func slice(of step: TokenStep, _ graphs: [Int]) -> Slice {
+  private func slice(of step: TokenStep, _ graphs: [Int], _ counted: CounterDelta?) -> Slice {
     let name = step.phase == .unknown ? "token step" : step.phase.rawValue
     var slice = Slice(name: "\(name) \(step.index)", .tokenStep, step.range)
     slice.arguments = [Argument("phase", .text(step.phase.rawValue))]
@@ -171,7 +179,7 @@ public struct TimelineWriter: RunVisitor {
     if let coverage = step.coverage, coverage.isFinite {
       slice.arguments.append(Argument("coverage", .number(coverage)))
     }
-    slice.arguments += counterArguments(step.counters)
+    slice.arguments += counterArguments(counted)
     if !step.hasOperatorProbes { slice.arguments.append(Argument("operator probes", .text("were out"))) }
     if !step.isComplete { slice.arguments.append(Argument("end", .text("not recorded"))) }
     slice.flow = graphs.isEmpty ? nil : .fromStep(step.index, toGraphs: graphs)

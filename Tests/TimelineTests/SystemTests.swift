@@ -61,12 +61,19 @@ import TraceModel
         SpeculativeRound(
           index: 4, thread: ThreadID(100), range: range(100, 200), draftTime: 50, draftCalls: 1,
           draftSteps: 3, verifyStep: 9, drafted: 3, accepted: nil))
+      writer.speculativeRound(
+        SpeculativeRound(
+          index: 5, thread: ThreadID(100), range: range(200, 300), draftTime: 50, draftCalls: 2,
+          draftSteps: 3,
+          verifyStep: 10, drafted: 6, accepted: 3, sequences: 2))
       writer.probeGap(ProbeGap(range: range(300, 400), droppedAt: 4.5, resumedAt: nil))
     }
-    #expect(timeline.slices.map(\.name) == ["round 4", "no operator probes"])
+    #expect(timeline.slices.map(\.name) == ["round 4", "round 5", "no operator probes"])
     #expect(
       timeline.slices[0].facts == ["draft steps": "3", "draft ns": "50", "verify step": "9", "drafted": "3"])
-    #expect(timeline.slices[1].facts == ["dropped at tokens/s": "4.5"])
+    // Three accepted, and one of the target model for each of two sequences.
+    #expect(timeline.points.map(\.value) == [5e7, 0] && timeline.points.map(\.time) == [200, 300])
+    #expect(timeline.slices[2].facts == ["dropped at tokens/s": "4.5"])
     #expect(Set(timeline.trackNames.values) == ["thread 100, speculation", "operator probes"])
   }
 

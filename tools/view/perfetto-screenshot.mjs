@@ -11,12 +11,11 @@
 // there first, to open a group of tracks or to show a slice's details; --run evaluates
 // JavaScript in the page before that.
 // Exit status: 0; 1 the timeline did not open; 2 usage.
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { Browser } from './browser.mjs';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -58,65 +57,12 @@ function serve(folder) {
   return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-function programInPath(...names) {
-  for (const name of names) {
-    for (const dir of process.env.PATH.split(':')) {
-      if (fs.existsSync(path.join(dir, name))) return path.join(dir, name);
-    }
-  }
-  throw new Error(`none of ${names.join(', ')} in PATH; on Debian: apt-get install chromium`);
-}
-
-/** Chromium's DevTools protocol over a pipe: messages end with a NUL byte. */
-class Browser {
-  #next = 1;
-  #waiting = new Map();
-
-  constructor(profile) {
-    this.process = spawn(programInPath('chromium', 'google-chrome'), [
-      '--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe', `--user-data-dir=${profile}`,
-      `--window-size=${width},${height}`, '--hide-scrollbars', 'about:blank',
-    ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-    let rest = '';
-    this.process.stdio[4].setEncoding('utf8').on('data', text => {
-      const messages = (rest + text).split('\0');
-      rest = messages.pop();
-      for (const message of messages) this.#receive(JSON.parse(message));
-    });
-  }
-
-  #receive({ id, result, error }) {
-    const call = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (error) call?.reject(new Error(error.message));
-    else call?.resolve(result);
-  }
-
-  call(method, params = {}, sessionId = this.session) {
-    const id = this.#next++;
-    this.process.stdio[3].write(JSON.stringify({ id, method, params, sessionId }) + '\0');
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-  }
-
-  async open(url) {
-    const { targetId } = await this.call('Target.createTarget', { url });
-    this.session = (await this.call('Target.attachToTarget', { targetId, flatten: true })).sessionId;
-    await this.call('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
-  }
-
-  async evaluate(expression) {
-    const { result } = await this.call('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
-    return result.value;
-  }
-}
-
-const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'perfetto-'));
 let browser, server;
 let status = 0;
 try {
   server = await serve(userInterface(environment));
   const origin = `http://127.0.0.1:${server.address().port}`;
-  browser = new Browser(profile);
+  browser = new Browser(width, height);
   const zoom = options.from && options.to ? `&visStart=${options.from}&visEnd=${options.to}` : '';
   await browser.open(`${origin}/#!/?url=${origin}/localtrace&hideSidebar=true${zoom}`);
   // Tracks appear when the trace is read; the progress bar then runs while they are drawn.
@@ -145,9 +91,7 @@ try {
   process.stderr.write(`perfetto-screenshot: ${error.message}\n`);
   status = 1;
 } finally {
-  browser?.process.kill();
+  await browser?.close();
   server?.close();
-  await sleep(500);
-  fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   process.exit(status);
 }

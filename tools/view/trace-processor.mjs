@@ -10,6 +10,7 @@
 // or, with --json, as one JSON array of objects a line (integers beyond 2^53 as
 // strings). Several statements are separated by an empty line.
 // Exit status: 0; 1 the trace or a query was refused (message on stderr); 2 usage.
+import { webcrypto } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import vm from 'node:vm';
@@ -173,7 +174,7 @@ function startEngine(folder) {
   const worker = {
     console: { log() {}, warn() {}, error: console.error },
     setTimeout, clearTimeout, performance, TextDecoder, TextEncoder, URL, XMLHttpRequest,
-    crypto: globalThis.crypto,
+    crypto: webcrypto,
     location: { href: 'http://localhost/' },
     WorkerGlobalScope: function () {},
     importScripts() {},

@@ -12,7 +12,8 @@ struct TimelineCommand: ParsableCommand {
     discussion: """
       Token steps with their phase, graphs, operators and barrier waits of each thread; what the scheduler did with it; \
       rounds of speculative decoding; lost records as slices of their own; and curves:
-        decode speed        tokens of a decode step over its time
+        decode speed        tokens of a decode step over its time; of a speculative round, those accepted and one for \
+      each sequence
         modelled bandwidth  bytes that the operators of a graph have to move, over the time from their starts to the \
       ends of the waits behind them; operators whose bytes are not known count in neither
         COUNTER in token steps, COUNTER CPU n, frequency, temperature

@@ -39,7 +39,11 @@ struct JSONText {
     var text = text
     text.withUTF8 { utf8 in
       if utf8.contains(where: Self.isSpecial) {
-        for byte in utf8 { escaped(byte) }
+        for byte in utf8.dropLast() { escaped(byte) }
+        if let last = utf8.last {
+          // Perfetto 52 takes the quote behind an escaped backslash for an escaped quote.
+          if last == UInt8(ascii: "\\") { raw("\\u005c") } else { escaped(last) }
+        }
       } else {
         bytes.append(contentsOf: utf8)
       }
