@@ -47,6 +47,8 @@ public struct RunStatistics: RunVisitor {
   public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
     operators.operatorSpans(spans)
     steps.operatorSpans(spans)
+    expertUse.operatorSpans(spans)
+    accounts.operatorSpans(spans)
   }
 
   public mutating func operatorCounters(
