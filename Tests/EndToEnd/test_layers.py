@@ -131,11 +131,14 @@ def test_software_counters(tmp_path):
     )
     usage = json.loads(result.stdout)["usage"]
     steps = commands.table("tokens", trace)
-    faults = [int(step["page-faults"]) for step in steps]
-    assert faults[0] > 0
+    # A step in which the kernel did not deliver one of the thread's switches has no value, and says so.
+    known = [step for step in steps if step["page-faults"] and step["task-clock"]]
+    assert len(known) >= 0.7 * len(steps)
+    faults = [int(step["page-faults"]) for step in known]
+    assert max(faults) > 0
     assert sum(faults) <= usage["minor_faults"] + usage["major_faults"]
     # The CPU's clock runs with wall time, other tasks' share taken out.
-    for step in steps:
+    for step in known:
         assert 0 < int(step["task-clock"]) <= 1.05 * int(step["duration_ns"]) + 20_000
     operators = commands.table("ops", trace)
     assert any(int(row["page-faults"]) > 0 for row in operators)

