@@ -100,7 +100,8 @@ extension Finding {
     guard share > recorderLimit else { return nil }
     return Finding(
       name: "probe-cost",
-      evidence: "by hits and \(summary.facts.isProbeTimeMeasured ? "measured" : "expected") price, probes took about"
+      evidence:
+        "by hits and \(summary.facts.isProbeTimeMeasured ? "measured" : "expected") price, probes took about"
         + " \(formatShare(share)) of the token steps' time"
         + " (\(formatDuration(time)) in \(formatCount(max(summary.threads.count, 1), "thread"))).",
       advice: "Operators of a few microseconds look longer than they are: record with --level graph to see"

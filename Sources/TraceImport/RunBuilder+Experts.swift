@@ -32,6 +32,7 @@ extension RunBuilder {
       .experts(
         ExpertActivation(
           step: step.index, token: step.ubatchOffset + Int(row.token), layer: layer, experts: values,
-          isComplete: record.flags & UInt8(PI_EXPERTS_CUT) == 0, structure: place.structure, node: place.node)))
+          isComplete: record.flags & UInt8(PI_EXPERTS_CUT) == 0, structure: place.structure, node: place.node)
+      ))
   }
 }
