@@ -62,7 +62,11 @@ extension ReportPage {
         ))
     }
     if let probes = summary.facts.probeTime {
-      list.append(("probes in the target", "about \(formatDuration(probes)), by hits and \(summary.facts.isProbeTimeMeasured ? "measured" : "expected") price"))
+      list.append(
+        (
+          "probes in the target",
+          "about \(formatDuration(probes)), by hits and \(summary.facts.isProbeTimeMeasured ? "measured" : "expected") price"
+        ))
     }
     if let level = facts.level { list.append(("level", "\(level)")) }
     if let recorder = facts.recorder { list.append(("written by", "\(recorder)")) }
