@@ -46,9 +46,11 @@ extension ReportPage {
   }
 
   private func legend(_ hasCeilings: Bool) -> HTML {
-    guard hasCeilings else { return .empty }
+    let whole = ("the whole step", "ink")
+    guard hasCeilings else { return StackedBar.legend([whole]) }
     return StackedBar.legend([
-      ("memory-bound", RooflineChart.colour(.memory)), ("compute-bound", RooflineChart.colour(.compute)),
+      whole, ("memory-bound", RooflineChart.colour(.memory)),
+      ("compute-bound", RooflineChart.colour(.compute)),
       ("waiting and starting", RooflineChart.colour(.overhead)),
       ("cannot tell", RooflineChart.colour(.unclear)),
     ])
