@@ -34,7 +34,7 @@ public struct ReportPage {
   /// The page, in UTF-8.
   public var html: String {
     let sections = [
-      verdict, tokens, time, layers, threads, experts, graph, device, quality,
+      verdict, tokens, time, roofline, layers, threads, experts, graph, device, quality,
     ]
     let links = sections.map {
       "<li><a href=\"#\($0.id)\">\($0.id.prefix(1).uppercased() + $0.id.dropFirst())</a></li>" as HTML

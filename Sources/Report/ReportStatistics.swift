@@ -38,6 +38,11 @@ public struct ReportStatistics: RunVisitor {
     graph.operatorSpan(span)
   }
 
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    run.operatorSpans(spans)
+    graph.operatorSpans(spans)
+  }
+
   public mutating func operatorCounters(
     _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
   ) {

@@ -6,7 +6,7 @@ import TraceModel
 
 @Suite struct PageTests {
   static let sections = [
-    "verdict", "tokens", "time", "layers", "threads", "experts", "graph", "device", "quality",
+    "verdict", "tokens", "time", "roofline", "layers", "threads", "experts", "graph", "device", "quality",
   ]
 
   @Test func everySectionIsThere() {
@@ -33,6 +33,38 @@ import TraceModel
     #expect(html.contains("15.8 % waiting at barriers"))
     #expect(html.contains("Microseconds a step by layer"))
     #expect(html.contains(">150</td>"))
+  }
+
+  private static let work: WorkModel = { structure in
+    structure.nodes.map { _ in
+      OperatorWork(bytes: 3_000_000, flops: 1_500_000, persistentBytes: 3_000_000)
+    }
+  }
+
+  @Test func aRunIsSeenBesideItsMachine() {
+    var recording = RecordingFacts()
+    var calibration = Calibration()
+    func rate(_ value: Double) -> Calibration.Rate { .init(best: value, median: value, worst: value) }
+    calibration.ceilings = [
+      .init(
+        cpus: [0, 1], cacheBytes: 1 << 20,
+        rates: [.read: rate(20e9), .readCache: rate(90e9), .f32: rate(100e9)])
+    ]
+    recording.machine.calibration = calibration
+    let html = page(generation(count: 5, workModel: Self.work), recording)
+    // 5 × 3 MB in each step of 950 µs are 15.8 of 20 GB/s.
+    #expect(html.contains("<h3>Decode: memory-bound</h3>"))
+    #expect(html.contains("memory 20.0 GB/s</span>"))
+    #expect(html.count(of: "class=\"ceiling\"") == 2 * 2)
+    #expect(html.contains("<span>MUL_MAT f32</span>"))
+  }
+
+  @Test func withoutCeilingsThereIsNoVerdict() {
+    let html = page(generation(count: 5, workModel: Self.work))
+    #expect(html.contains("<h3>Decode: cannot tell</h3>"))
+    #expect(html.contains("run pi-record calibrate on it"))
+    #expect(!html.contains("class=\"ceiling\""))
+    #expect(html.contains("<span>MUL_MAT f32</span>"))
   }
 
   @Test func hostileNamesStayText() {

@@ -37,9 +37,9 @@ func structure(suffix: String = "") -> GraphStructure {
 }
 
 /// A prefill and `count` decode steps of 1 ms, each with all operators of `structure`; thread 101 helps.
-func generation(count: Int, suffix: String = "") -> ReportStatistics {
+func generation(count: Int, suffix: String = "", workModel: WorkModel? = nil) -> ReportStatistics {
   let length: UInt64 = 1_000_000
-  var run = ReportStatistics(range: range(0, length * UInt64(count + 3)))
+  var run = ReportStatistics(range: range(0, length * UInt64(count + 3)), workModel: workModel)
   run.structure(structure(suffix: suffix))
   for index in 0...count {
     let start = length * UInt64(index + 1)

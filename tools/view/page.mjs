@@ -75,7 +75,7 @@ async function takePicture(browser) {
   const clip = options.at
     ? { x: box.x, y: box.y, width: box.width, height: box.height, scale: 1 }
     : options.whole ? { x: 0, y: 0, width, height: box.whole, scale: 1 } : undefined;
-  const { data } = await browser.call('Page.captureScreenshot', { format: 'png', clip, captureBeyondViewport: true });
+  const { data } = await browser.call('Page.captureScreenshot', { format: 'png', clip, captureBeyondViewport: Boolean(clip) });
   fs.writeFileSync(options.picture, Buffer.from(data, 'base64'));
 }
 

@@ -8,9 +8,9 @@ struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report", abstract: "Writes the run as one self-contained HTML page.",
     discussion: """
-      Verdict and findings, token steps over time, where the time goes, layers, threads, experts, a layer as a \
-      graph, device state and how far to trust it. The page needs no network and no other file; it can be sent, \
-      archived and printed. What the trace does not have is said, with how to record it.
+      Verdict and findings, token steps over time, where the time goes, a roofline, layers, threads, experts, a \
+      layer as a graph, device state and how far to trust it. The page needs no network and no other file; it can be \
+      sent, archived and printed. What the trace does not have is said, with how to record it.
       """)
 
   @OptionGroup var input: TraceArgument

@@ -84,6 +84,19 @@ extension Ticks {
     return linear(to: maximum / unit, count: count) { "\(plain($0)) \(name)" }
   }
 
+  /// A power of ten with its prefix: `10 G`.
+  static func prefixed(_ value: Double) -> String {
+    let (divisor, prefix): (Double, String) =
+      switch value.magnitude {
+      case ..<1e3: (1, "")
+      case ..<1e6: (1e3, " k")
+      case ..<1e9: (1e6, " M")
+      case ..<1e12: (1e9, " G")
+      default: (1e12, " T")
+      }
+    return plain(value / divisor) + prefix
+  }
+
   /// Steps a second.
   static func rate(_ value: Double) -> String {
     if value >= 1000 { return "\(plain((value / 100).rounded() / 10))k" }

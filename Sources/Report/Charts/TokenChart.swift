@@ -9,7 +9,7 @@ import TraceModel
 /// slowest and the dot is the median.
 struct TokenChart {
   let series: TokenSeries
-  /// From the first step's start to the last one's end.
+  /// From the first step's start to the last one's end, or that of the last loss behind it.
   let range: TimeRange
   /// Over time, or else over the number of the step: where a run waits most of the time, time shows little else.
   let isOverTime: Bool
@@ -29,8 +29,11 @@ struct TokenChart {
   }
 
   /// Returns nil without any step of a known length.
-  init?(_ series: TokenSeries) {
-    guard let range = series.range, range.duration > 0 else { return nil }
+  ///
+  /// - Parameter lossEnd: where the last loss ends: steps that are missing for it would have been there.
+  init?(_ series: TokenSeries, lossEnd: TraceTime? = nil) {
+    guard var range = series.range, range.duration > 0 else { return nil }
+    if let lossEnd { range.end = max(range.end, lossEnd) }
     self.series = series
     self.range = range
     isOverTime = series.busyShare >= 0.3
@@ -131,6 +134,7 @@ struct TokenChart {
     let number = Dictionary(uniqueKeysWithValues: phases.enumerated().map { ($1, $0) })
     let fields: [(String, String)] = [
       ("unit", String(Self.unit)),
+      ("end", String(range.duration / Self.unit)),
       ("overTime", isOverTime ? "true" : "false"),
       ("logarithmic", scale.isLogarithmic ? "true" : "false"),
       ("group", String(series.groupSize)),

@@ -195,7 +195,7 @@
   const x = i => overTime ? data.start[i] : i + 0.5;
   const whole = () => {
     if (!overTime) return [0, count];
-    let end = 1;
+    let end = Math.max(data.end, 1);
     for (let i = 0; i < count; i++) end = Math.max(end, data.start[i] + data.duration[i]);
     return [0, end];
   };

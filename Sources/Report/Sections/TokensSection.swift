@@ -4,8 +4,7 @@ import TraceModel
 /// Token steps over time.
 extension ReportPage {
   var tokens: Section {
-    let series = tokenSeries
-    guard let chart = TokenChart(series) else {
+    guard let chart = tokenChart else {
       return Section(
         id: "tokens", title: "Tokens over time",
         body: Self.notRecorded(
@@ -15,6 +14,7 @@ extension ReportPage {
       Each dot is a token step, at its start; the higher, the slower. <span class="interactive">Drag over the chart to \
       zoom in, double-click to see all again; the arrow keys walk from step to step.</span>
       """
+    let series = chart.series
     if series.groupSize > 1 {
       lead += """
          Of each \(series.groupSize) consecutive steps of a phase the fastest, the median and the slowest are shown:\
@@ -28,11 +28,14 @@ extension ReportPage {
         + Self.heading("By phase") + stepTable + growth + slowest)
   }
 
-  var tokenSeries: TokenSeries { TokenSeries(statistics.run.steps) }
+  private var tokenChart: TokenChart? {
+    let lossEnd = statistics.losses.stretches.last.map { statistics.losses.window.time(at: $0.upperBound) }
+    return TokenChart(TokenSeries(statistics.run.steps), lossEnd: lossEnd)
+  }
 
   /// What the script zooms into.
   var tokenData: HTML {
-    guard let chart = TokenChart(tokenSeries) else { return "null" }
+    guard let chart = tokenChart else { return "null" }
     return HTML.json(chart.json(hasOperators: summary.hasOperators, hasGraphs: summary.hasGraphs))
   }
 
@@ -70,8 +73,9 @@ extension ReportPage {
 
   /// Where the trace cannot vouch for what it shows, behind the marks.
   private func bands(of chart: TokenChart) -> HTML {
-    // Over the number of the step there is no place for a stretch of time.
-    guard chart.isOverTime, let whole = statistics.range, whole.duration > 0 else { return .empty }
+    guard let whole = statistics.range, whole.duration > 0 else { return .empty }
+    // Over the number of the step there is no place for a stretch of time; the script can change that.
+    let hidden: HTML = chart.isOverTime ? "" : " style=\"display:none\""
     func rectangles(_ parts: MarkedParts, _ name: String) -> [HTML] {
       parts.stretches.compactMap { stretch in
         func place(_ fraction: Double) -> Double {
@@ -86,14 +90,15 @@ extension ReportPage {
       }
     }
     return """
-      <g class="bands">\(rectangles(statistics.unprobed, "unprobed"))\(rectangles(statistics.losses, "lost"))</g>
+      <g class="bands"\(hidden)>\(rectangles(statistics.unprobed, "unprobed"))\(rectangles(statistics.losses, "lost"))</g>
       """
   }
 
   private func bandNote(of chart: TokenChart) -> HTML {
     var notes: [HTML] = []
-    if chart.isOverTime, !statistics.losses.stretches.isEmpty {
-      notes.append("<i class=\"swatch lost\"></i>records were lost")
+    if !statistics.losses.stretches.isEmpty {
+      let place = chart.isOverTime ? "" : " (shown over time)"
+      notes.append("<i class=\"swatch lost\"></i>records were lost\(place)")
     }
     if chart.isOverTime, !statistics.unprobed.stretches.isEmpty {
       notes.append("<i class=\"swatch unprobed\"></i>without operator probes (--qos-min-tps)")

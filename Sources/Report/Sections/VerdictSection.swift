@@ -7,12 +7,30 @@ extension ReportPage {
     Section(id: "verdict", title: "Verdict and findings", body: headline + findings)
   }
 
+  /// The phase that generates first, since that is what one waits for most.
   private var headline: HTML {
-    guard let phase = mainPhase, let time = summary.phaseTimes.first(where: { $0.phase == phase }),
-      time.wall > 0
-    else {
+    let rooflines = summary.rooflines.sorted {
+      ($0.phase == mainPhase ? 0 : 1) < ($1.phase == mainPhase ? 0 : 1)
+    }
+    guard !rooflines.isEmpty else {
       return "<p class=\"headline\">Cannot tell: the trace holds no token step of a known length.</p>\n"
     }
+    let verdicts = rooflines.map { roofline -> HTML in
+      let isMain = roofline.phase == mainPhase
+      return """
+        <div class="verdict\(isMain ? " main" : "")"><h3>\(Self.sentence(roofline.phase.rawValue)): \
+        \(roofline.verdict.headline)</h3><p>\(roofline.verdict.evidence)</p>\(isMain ? "<p>\(average)</p>" as HTML : "")</div>
+
+        """
+    }
+    return verdicts.joined()
+  }
+
+  /// Where an average step's time goes, in a sentence.
+  private var average: String {
+    guard let phase = mainPhase, let time = summary.phaseTimes.first(where: { $0.phase == phase }),
+      time.wall > 0
+    else { return "" }
     func share(_ part: Int64) -> Double { Double(part) / Double(time.wall) }
     var text =
       "A \(phase.rawValue) step takes \(formatDuration(time.wall / Int64(max(time.steps, 1)))) on average"
@@ -28,7 +46,7 @@ extension ReportPage {
       text += " Most of all in \(first.row.op)\(first.row.type.map { " of \($0)" } ?? ""):"
       text += " \(formatShare(first.share)) of the time."
     }
-    return "<p class=\"headline\">\(text)</p>\n"
+    return text
   }
 
   /// Operator types with their share of a phase, most first.

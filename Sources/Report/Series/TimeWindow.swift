@@ -24,6 +24,11 @@ struct TimeWindow: Sendable {
     min(Int(fraction(of: time) * Double(count)), count - 1)
   }
 
+  /// The time at a place in the window, 0…1.
+  func time(at fraction: Double) -> TraceTime {
+    TraceTime(nanoseconds: start.nanoseconds &+ UInt64(min(max(fraction, 0), 1) * Double(duration)))
+  }
+
   /// Calls `body` with each part that a range overlaps and with the nanoseconds of it inside.
   func split(_ range: TimeRange, _ body: (Int, Int64) -> Void) {
     guard range.duration > 0 else { return }
