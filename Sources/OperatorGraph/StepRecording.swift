@@ -5,6 +5,7 @@ import TraceModel
 struct StepRecording {
   private(set) var structure: UInt32 = 0
   var graphCount = 0
+  var backend = ""
   /// Nanoseconds, of all graphs.
   var graphTime: Int64 = 0
   /// By index in the structure's nodes: of the main thread, and of all threads.
@@ -13,6 +14,10 @@ struct StepRecording {
   private var lastNodes: [Int32] = []
   /// Empty without counters.
   private var counters: [CounterDelta?] = []
+
+  var graph: StepGraph {
+    StepGraph(structure: structure, nodeCount: times.count, backend: backend, runCount: graphCount)
+  }
 
   init(_ structure: GraphStructure) { clear(structure) }
 
