@@ -12,7 +12,8 @@ public struct GraphCollector: RunVisitor {
   private let workModel: WorkModel?
 
   private var structures: [UInt32: GraphStructure] = [:]
-  private var work: [UInt32: [OperatorWork?]] = [:]
+  /// Of structures measured since the step was chosen.
+  private var work: [UInt32: CallWork] = [:]
 
   /// What open steps did in each structure; `slots` says where, and closed ones are used again.
   private var recordings: [StepRecording] = []
@@ -87,6 +88,11 @@ public struct GraphCollector: RunVisitor {
     if slot >= 0 { recordings[slot].add(span) }
   }
 
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    guard !isDone else { return }
+    for index in spans.indices { operatorSpan(spans[index]) }
+  }
+
   public mutating func operatorCounters(
     _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
   ) {
@@ -128,6 +134,7 @@ public struct GraphCollector: RunVisitor {
       rank = stepRank
       self.kind = kind
       isAlike = [structure.number: true]
+      work = [:]
       var measurement = GraphMeasurement(structure: structure)
       measurement.step = step
       measurement.graphs = graphs.map { recordings[$0.slot].graph }
@@ -204,8 +211,10 @@ public struct GraphCollector: RunVisitor {
   private mutating func measure(_ slot: Int, _ structure: GraphStructure) {
     guard var measurement = chosen else { return }
     chosen = nil
-    if work[structure.number] == nil, let workModel { work[structure.number] = workModel(structure) }
-    recordings[slot].add(to: &measurement, structure, work: work[structure.number] ?? [])
+    var callWork =
+      work.removeValue(forKey: structure.number) ?? CallWork(structure, nodes: workModel?(structure) ?? [])
+    recordings[slot].add(to: &measurement, structure, work: &callWork)
+    work[structure.number] = callWork
     measurement.stepCount += 1
     chosen = measurement
   }

@@ -60,6 +60,19 @@ public struct OperatorFigures: Sendable {
     return Int64((Double(sum) / Double(calls)).rounded())
   }
 
+  /// Adds the calls of one step.
+  ///
+  /// - Parameters:
+  ///   - time: of all of them.
+  ///   - work: of each.
+  mutating func add(calls count: UInt32, time: Int64, work: OperatorWork) {
+    calls &+= UInt64(count)
+    self.time = self.time.addingClamped(time)
+    times.add(time / Int64(max(count, 1)))
+    bytes = sum(bytes, work.bytes.map { $0 &* Int64(count) })
+    flops = sum(flops, work.flops.map { $0 &* Int64(count) })
+  }
+
   /// Adds other calls of the operator.
   public mutating func merge(_ other: OperatorFigures) {
     calls &+= other.calls
