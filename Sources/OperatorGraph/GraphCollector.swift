@@ -7,11 +7,13 @@ import TraceModel
 public struct GraphCollector: RunVisitor {
   private let wanted: Int?
   private let wantedPhase: Phase?
+  private let graphIndex: Int
   private let measuresAllSteps: Bool
   private let workModel: WorkModel?
 
   private var structures: [UInt32: GraphStructure] = [:]
-  private var work: [UInt32: [OperatorWork?]] = [:]
+  /// Of structures measured since the step was chosen.
+  private var work: [UInt32: CallWork] = [:]
 
   /// What open steps did in each structure; `slots` says where, and closed ones are used again.
   private var recordings: [StepRecording] = []
@@ -19,7 +21,7 @@ public struct GraphCollector: RunVisitor {
   private var slots: [Place: Int] = [:]
   private var slotsOfStep: [Int32: [Int]] = [:]
   /// Looked up last: consecutive spans nearly always share it. Slot -1: nothing is recorded there.
-  private var current = (place: Place(step: -1, structure: 0), slot: -1)
+  private var current = nowhere
 
   private var chosen: GraphMeasurement?
   private var kind: StepKind?
@@ -44,14 +46,18 @@ public struct GraphCollector: RunVisitor {
   ///   - step: the token step; without it the first decode step of which everything was recorded, or the best
   ///     that there is.
   ///   - phase: only steps of this phase.
+  ///   - graphIndex: of a step computed as several graphs, which one by size; 0 is the largest. Steps that
+  ///     have fewer do not count.
   ///   - measuresAllSteps: measure all steps of the chosen one's phase, model context and number of tokens
   ///     whose graph has the same operators, not only that step. With `step` it has no effect.
   ///   - workModel: gives bytes and floating-point operations; without it they count as not recorded.
   public init(
-    step: Int?, phase: Phase? = nil, measuresAllSteps: Bool = false, workModel: WorkModel? = nil
+    step: Int?, phase: Phase? = nil, graphIndex: Int = 0, measuresAllSteps: Bool = false,
+    workModel: WorkModel? = nil
   ) {
     wanted = step
     wantedPhase = phase
+    self.graphIndex = max(graphIndex, 0)
     self.measuresAllSteps = measuresAllSteps && step == nil
     self.workModel = workModel
   }
@@ -59,10 +65,11 @@ public struct GraphCollector: RunVisitor {
   /// The graph; without any token step the largest of the trace with nothing measured. nil where there is
   /// none, or not the one asked for.
   public var measurement: GraphMeasurement? {
-    if chosen != nil || wanted != nil || wantedPhase != nil { return chosen }
-    return largest(structures.values).map { GraphMeasurement(structure: $0) }
+    if chosen != nil || wanted != nil || wantedPhase != nil || graphIndex > 0 { return chosen }
+    return structures.values.min(by: isLarger).map { GraphMeasurement(structure: $0) }
   }
 
+  private static let nowhere = (place: Place(step: -1, structure: 0), slot: -1)
   private static let bestRank = 4
   /// Nothing that comes can change the result.
   private var isDone: Bool { rank == Self.bestRank && !measuresAllSteps }
@@ -70,13 +77,20 @@ public struct GraphCollector: RunVisitor {
   // MARK: - Events
 
   public mutating func structure(_ structure: GraphStructure) {
-    if !isDone { structures[structure.number] = structure }
+    guard !isDone else { return }
+    structures[structure.number] = structure
+    current = Self.nowhere
   }
 
   public mutating func operatorSpan(_ span: OperatorSpan) {
     guard !isDone, span.isMainThread, span.node >= 0 else { return }
     let slot = slot(Place(step: span.step, structure: span.structure))
     if slot >= 0 { recordings[slot].add(span) }
+  }
+
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    guard !isDone else { return }
+    for index in spans.indices { operatorSpan(spans[index]) }
   }
 
   public mutating func operatorCounters(
@@ -94,6 +108,7 @@ public struct GraphCollector: RunVisitor {
     let slot = slot(Place(step: step, structure: structure))
     guard slot >= 0 else { return }
     recordings[slot].graphCount += 1
+    recordings[slot].backend = run.backend
     recordings[slot].graphTime = recordings[slot].graphTime.addingClamped(max(run.range.duration, 0))
   }
 
@@ -106,32 +121,34 @@ public struct GraphCollector: RunVisitor {
         slots[Place(step: index, structure: recordings[slot].structure)] = nil
         free.append(slot)
       }
-      current = (Place(step: -1, structure: 0), -1)
+      current = Self.nowhere
     }
-    let computed = finished.filter { recordings[$0].graphCount > 0 }
-    let graphs = computed.compactMap { structures[recordings[$0].structure] }
-    guard let largest = largest(graphs),
-      let slot = computed.first(where: { recordings[$0].structure == largest.number })
-    else { return }
+    let graphs = finished.filter { recordings[$0].graphCount > 0 }
+      .compactMap { slot in structures[recordings[slot].structure].map { (slot: slot, structure: $0) } }
+      .sorted { isLarger($0.structure, $1.structure) }
+    guard graphIndex < graphs.count else { return }
+    let (slot, structure) = graphs[graphIndex]
     let kind = StepKind(phase: step.phase, tokenCount: step.tokenCount, context: step.context)
     let stepRank = rank(of: step)
     if stepRank > rank {
       rank = stepRank
       self.kind = kind
-      isAlike = [largest.number: true]
-      var measurement = GraphMeasurement(structure: largest)
+      isAlike = [structure.number: true]
+      work = [:]
+      var measurement = GraphMeasurement(structure: structure)
       measurement.step = step
-      measurement.graphCount = computed.reduce(0) { $0 + recordings[$1].graphCount }
+      measurement.graphs = graphs.map { recordings[$0.slot].graph }
+      measurement.graphIndex = graphIndex
       chosen = measurement
     } else if measuresAllSteps, step.phase == chosen?.step?.phase {
-      guard stepRank == rank, kind == self.kind, isLikeChosen(largest) else {
+      guard stepRank == rank, kind == self.kind, isLikeChosen(structure) else {
         chosen?.otherStepCount += 1
         return
       }
     } else {
       return
     }
-    measure(slot, largest)
+    measure(slot, structure)
   }
 
   private func rank(of step: TokenStep) -> Int {
@@ -144,9 +161,9 @@ public struct GraphCollector: RunVisitor {
     return step.phase == .warmup ? 1 : 2
   }
 
-  /// The one with the most nodes, and of those the first.
-  private func largest(_ structures: some Sequence<GraphStructure>) -> GraphStructure? {
-    structures.max { ($0.nodes.count, $1.number) < ($1.nodes.count, $0.number) }
+  /// By nodes, and of equals the first.
+  private func isLarger(_ a: GraphStructure, _ b: GraphStructure) -> Bool {
+    (b.nodes.count, a.number) < (a.nodes.count, b.number)
   }
 
   // MARK: - Recordings
@@ -194,8 +211,10 @@ public struct GraphCollector: RunVisitor {
   private mutating func measure(_ slot: Int, _ structure: GraphStructure) {
     guard var measurement = chosen else { return }
     chosen = nil
-    if work[structure.number] == nil, let workModel { work[structure.number] = workModel(structure) }
-    recordings[slot].add(to: &measurement, structure, work: work[structure.number] ?? [])
+    var callWork =
+      work.removeValue(forKey: structure.number) ?? CallWork(structure, nodes: workModel?(structure) ?? [])
+    recordings[slot].add(to: &measurement, structure, work: &callWork)
+    work[structure.number] = callWork
     measurement.stepCount += 1
     chosen = measurement
   }

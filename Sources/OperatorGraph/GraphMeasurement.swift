@@ -60,6 +60,19 @@ public struct OperatorFigures: Sendable {
     return Int64((Double(sum) / Double(calls)).rounded())
   }
 
+  /// Adds the calls of one step.
+  ///
+  /// - Parameters:
+  ///   - time: of all of them.
+  ///   - work: of each.
+  mutating func add(calls count: UInt32, time: Int64, work: OperatorWork) {
+    calls &+= UInt64(count)
+    self.time = self.time.addingClamped(time)
+    times.add(time / Int64(max(count, 1)))
+    bytes = sum(bytes, work.bytes.map { $0 &* Int64(count) })
+    flops = sum(flops, work.flops.map { $0 &* Int64(count) })
+  }
+
   /// Adds other calls of the operator.
   public mutating func merge(_ other: OperatorFigures) {
     calls &+= other.calls
@@ -81,6 +94,16 @@ public struct OperatorFigures: Sendable {
   }
 }
 
+/// One of the graphs that a step was computed as.
+public struct StepGraph: Sendable, Hashable {
+  public var structure: UInt32
+  public var nodeCount: Int
+  /// See `GraphRun`.
+  public var backend: String
+  /// Times that the step computed it.
+  public var runCount: Int
+}
+
 /// The graph of a token step with what was measured of its operators, in this step or in all steps of the
 /// same kind.
 public struct GraphMeasurement: Sendable {
@@ -96,8 +119,10 @@ public struct GraphMeasurement: Sendable {
   public var otherStepCount = 0
   /// Wall time of the graph, of each step measured.
   public var graphTimes = QuantileSketch()
-  /// Graphs that the step was computed as, of which this is the largest.
-  public var graphCount = 1
+  /// The graphs that the step was computed as, largest first; empty without a step.
+  public var graphs: [StepGraph] = []
+  /// Which of them this is.
+  public var graphIndex = 0
 
   /// - Parameter operators: by index in the structure's nodes.
   public init(structure: GraphStructure, operators: [Int: OperatorFigures] = [:]) {

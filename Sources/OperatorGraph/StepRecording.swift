@@ -5,6 +5,7 @@ import TraceModel
 struct StepRecording {
   private(set) var structure: UInt32 = 0
   var graphCount = 0
+  var backend = ""
   /// Nanoseconds, of all graphs.
   var graphTime: Int64 = 0
   /// By index in the structure's nodes: of the main thread, and of all threads.
@@ -13,6 +14,10 @@ struct StepRecording {
   private var lastNodes: [Int32] = []
   /// Empty without counters.
   private var counters: [CounterDelta?] = []
+
+  var graph: StepGraph {
+    StepGraph(structure: structure, nodeCount: times.count, backend: backend, runCount: graphCount)
+  }
 
   init(_ structure: GraphStructure) { clear(structure) }
 
@@ -45,47 +50,62 @@ struct StepRecording {
 
   /// Adds what was recorded.
   ///
-  /// - Parameter work: by index in the nodes of `structure`, the structure recorded.
-  func add(to measurement: inout GraphMeasurement, _ structure: GraphStructure, work: [OperatorWork?]) {
+  /// - Parameter work: of `structure`, the structure recorded.
+  func add(to measurement: inout GraphMeasurement, _ structure: GraphStructure, work: inout CallWork) {
     for node in times.indices where calls[node] > 0 && node < measurement.operators.count {
-      let count = Int64(calls[node])
-      var figures = measurement.operators[node] ?? OperatorFigures()
-      figures.calls &+= UInt64(count)
-      figures.time = figures.time.addingClamped(times[node])
-      figures.times.add(times[node] / count)
       let last = max(node, Int(lastNodes[node]))
-      if last > node { measurement.fused.insert(FusedOperator(node: node, lastNode: last)) }
-      let own = operatorWork(structure, node, last, work)
-      figures.bytes = scaledSum(figures.bytes, own.bytes, count)
-      figures.flops = scaledSum(figures.flops, own.flops, count)
-      if !counters.isEmpty, let delta = counters[node] { figures.counters.add(delta, calls: UInt64(count)) }
-      measurement.operators[node] = figures
+      if work.lastNode(node) != last {
+        work.update(structure, node, last)
+        if last > node { measurement.fused.insert(FusedOperator(node: node, lastNode: last)) }
+      }
+      // In place: a copy of the times would be one of all that were measured before.
+      if measurement.operators[node] == nil { measurement.operators[node] = OperatorFigures() }
+      measurement.operators[node]?.add(calls: calls[node], time: times[node], work: work[node])
+      if !counters.isEmpty, let delta = counters[node] {
+        measurement.operators[node]?.counters.add(delta, calls: UInt64(calls[node]))
+      }
     }
     if graphCount > 0 { measurement.graphTimes.add(graphTime / Int64(graphCount)) }
   }
+}
 
-  /// What one call moves and computes. What one member of a fused operator hands to the next never touches
-  /// memory.
-  private func operatorWork(
-    _ structure: GraphStructure, _ node: Int, _ last: Int, _ work: [OperatorWork?]
-  ) -> OperatorWork {
-    guard last < min(work.count, structure.nodes.count) else { return OperatorWork(bytes: nil, flops: nil) }
-    let members = (node...last).filter {
-      $0 == node || $0 == last || structure.nodes[$0].isExecuted
-    }
-    var bytes: Int64? = 0
-    var flops: Int64? = 0
-    for member in members {
-      let passedOn = member == last ? 0 : structure.nodes[member].byteCount &* 2
-      bytes = scaledSum(bytes, work[member]?.bytes.map { $0 &- passedOn }, 1)
-      flops = scaledSum(flops, work[member]?.flops, 1)
-    }
-    return OperatorWork(bytes: bytes.map { max($0, 0) }, flops: flops)
+/// What a call of each operator of a structure moves and computes, kept from step to step.
+struct CallWork {
+  /// By index in the structure's nodes.
+  private let nodes: [OperatorWork?]
+  /// Beside them: the last node of the operator that begins there, -1 where none did yet, and its work.
+  private var lastNodes: [Int]
+  private var works: [OperatorWork]
+
+  /// - Parameter nodes: the work of each node alone.
+  init(_ structure: GraphStructure, nodes: [OperatorWork?]) {
+    self.nodes = nodes
+    lastNodes = Array(repeating: -1, count: structure.nodes.count)
+    works = Array(repeating: OperatorWork(bytes: nil, flops: nil), count: structure.nodes.count)
   }
 
-  private func scaledSum(_ sum: Int64?, _ value: Int64?, _ factor: Int64) -> Int64? {
-    guard let sum, let value else { return nil }
-    return sum &+ value &* factor
+  subscript(node: Int) -> OperatorWork { works[node] }
+
+  func lastNode(_ node: Int) -> Int { lastNodes[node] }
+
+  /// Computes the work of a fused operator. What one member hands to the next never touches memory.
+  mutating func update(_ structure: GraphStructure, _ node: Int, _ last: Int) {
+    lastNodes[node] = last
+    works[node] = OperatorWork(bytes: nil, flops: nil)
+    guard last < min(nodes.count, structure.nodes.count) else { return }
+    var bytes: Int64? = 0
+    var flops: Int64? = 0
+    for member in node...last where member == node || member == last || structure.nodes[member].isExecuted {
+      let passedOn = member == last ? 0 : structure.nodes[member].byteCount &* 2
+      bytes = sum(bytes, nodes[member]?.bytes.map { $0 &- passedOn })
+      flops = sum(flops, nodes[member]?.flops)
+    }
+    works[node] = OperatorWork(bytes: bytes.map { max($0, 0) }, flops: flops)
+  }
+
+  private func sum(_ a: Int64?, _ b: Int64?) -> Int64? {
+    guard let a, let b else { return nil }
+    return a &+ b
   }
 }
 

@@ -58,14 +58,15 @@ private struct Run {
     return maker.structure
   }
 
-  private func run(step: Int? = nil, phase: Phase? = nil, all: Bool = false) -> Run {
+  private func run(step: Int? = nil, phase: Phase? = nil, graph: Int = 0, all: Bool = false) -> Run {
     // A norm moves 100 bytes and takes 10 operations, a product 200 and 5.
     let work: WorkModel = { structure in
       structure.nodes.map {
         $0.op == "MUL" ? OperatorWork(bytes: 200, flops: 5) : OperatorWork(bytes: 100, flops: 10)
       }
     }
-    var run = Run(GraphCollector(step: step, phase: phase, measuresAllSteps: all, workModel: work))
+    var run = Run(
+      GraphCollector(step: step, phase: phase, graphIndex: graph, measuresAllSteps: all, workModel: work))
     run.collector.structure(Self.pair)
     return run
   }
@@ -172,11 +173,32 @@ private struct Run {
     }
     run.endStep(.decode)
     let measurement = try #require(run.collector.measurement)
-    #expect(measurement.graphCount == 2)
+    #expect(measurement.graphs.map(\.runCount) == [2])
     #expect(measurement.operators[0]?.calls == 2)
     #expect(measurement.operators[0]?.time == 40)
     #expect(measurement.operators[0]?.times.quantile(0.5) == 20)
     #expect(measurement.graphTimes.quantile(0.5) == 40)
+  }
+
+  @Test(arguments: [(0, 5), (1, 1), (2, nil)] as [(Int, UInt32?)])
+  func graphsOfAStepBySize(_ index: Int, _ number: UInt32?) {
+    var run = run(graph: index)
+    var larger = Self.pair
+    larger.number = 5
+    larger.nodes.append(larger.nodes[1])
+    run.collector.structure(larger)
+    for structure in [1, 5] as [UInt32] {
+      run.span(0, 10, structure: structure)
+      run.graph(50, structure: structure)
+    }
+    run.endStep(.decode)
+    let measurement = run.collector.measurement
+    #expect(measurement?.structure.number == number)
+    #expect(measurement?.operators[0]?.calls == number.map { _ in 1 })
+    if number != nil {
+      #expect(measurement?.graphs.map(\.structure) == [5, 1])
+      #expect(measurement?.graphs.map(\.nodeCount) == [3, 2])
+    }
   }
 
   @Test func countersAreOfAllThreads() throws {

@@ -3,7 +3,7 @@
 #
 #   tools/view/render-dot.sh GRAPH.dot PICTURE.{png,svg,pdf} [DPI]
 #
-# Graphs of a thousand operators are some 20,000 pixels high at 96 dpi: SVG scales, and
+# Graphs of a thousand operators are some 10,000 pixels wide and 7,000 high at 96 dpi: SVG scales, and
 # for PNG fewer dpi fit what image viewers open.
 set -eu
 if [ $# -lt 2 ]; then

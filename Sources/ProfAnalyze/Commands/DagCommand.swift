@@ -9,10 +9,10 @@ struct DagCommand: ParsableCommand {
     commandName: "dag", abstract: "Draws the operator graph of a token step, or one layer for all of them.",
     discussion: """
       Without --token or --phase the graph is that of the first decode step recorded in full (or of the \
-      best step that there is). A step computed as several graphs shows the largest. Times are the main \
-      thread's, from an operator's start to its arrival at the barrier. The critical path is the longest \
-      chain of operators that wait for each other, by those times: what is beside it could run at the same \
-      time.
+      best step that there is). A step computed as several graphs shows the largest, or number --graph by \
+      size. Times are the main thread's, from an operator's start to its arrival at the barrier. The \
+      critical path is the longest chain of operators that wait for each other, by those times: what is \
+      beside it could run at the same time.
 
       --fold-layers draws one layer with the median and the 95th percentile of each operator over all \
       layers, what is outside of layers, and what differs between layers: operators that only some have, \
@@ -52,6 +52,12 @@ struct DagCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Of a step computed as several graphs, which one by size; 1 is the largest.",
+      valueName: "number"))
+  var graph = 1
+
+  @Option(
+    help: ArgumentHelp(
       "What colours show: time, bandwidth, flops, or a counter of the recording.",
       valueName: "time|bandwidth|flops|counter"))
   var by = "time"
@@ -70,6 +76,7 @@ struct DagCommand: ParsableCommand {
 
   func validate() throws {
     if let token, token < 0 { throw ValidationError("--token counts from 0.") }
+    if graph < 1 { throw ValidationError("--graph counts from 1.") }
     if token != nil && phase != nil { throw ValidationError("--token and --phase exclude each other.") }
     if raw && foldLayers { throw ValidationError("--raw and --fold-layers exclude each other.") }
   }
@@ -78,7 +85,8 @@ struct DagCommand: ParsableCommand {
     let trace = try input.open()
     let measure = try measure(trace)
     var collector = GraphCollector(
-      step: token, phase: phase, measuresAllSteps: foldLayers, workModel: OpenTrace.workModel)
+      step: token, phase: phase, graphIndex: graph - 1, measuresAllSteps: foldLayers,
+      workModel: OpenTrace.workModel)
     let statistics = try trace.read(into: &collector)
     guard let measurement = collector.measurement else { throw nothing(in: trace) }
     let graph = OperatorGraph(
@@ -137,21 +145,19 @@ struct DagCommand: ParsableCommand {
       let names = trace.counters.map(\.name)
       complain(
         "\(trace.file.name): --by \(by) is neither time, bandwidth nor flops, nor a counter of this recording,"
-          + " which "
           + (names.isEmpty
-            ? "has none (pi-record --pmc records them)" : "has: \(names.joined(separator: ", "))"))
+            ? " which has none (pi-record --pmc records them)"
+            : " which has: \(names.joined(separator: ", "))"))
       throw ExitCode(ExitStatus.usage)
     }
   }
 
   private func nothing(in trace: OpenTrace) -> ExitCode {
-    if let token {
-      complain("\(trace.file.name): no graph of token step \(token); `prof-analyze tokens` lists the steps")
-      return ExitCode(ExitStatus.usage)
-    }
-    if let phase {
+    if token != nil || phase != nil || graph > 1 {
+      let step = token.map { "token step \($0)" } ?? phase.map { "a \($0.rawValue) step" } ?? "a decode step"
       complain(
-        "\(trace.file.name): no graph of a \(phase.rawValue) step; `prof-analyze tokens` lists the steps")
+        "\(trace.file.name): no \(graph > 1 ? "graph number \(graph)" : "graph") of \(step);"
+          + " `prof-analyze tokens` lists the steps and their graphs")
       return ExitCode(ExitStatus.usage)
     }
     complain(
@@ -162,8 +168,11 @@ struct DagCommand: ParsableCommand {
 
   private func complainAbout(_ measurement: GraphMeasurement, _ measure: GraphMeasure, _ trace: OpenTrace) {
     let name = trace.file.name
-    if measurement.graphCount > 1 {
-      complain("\(name): the step was computed as \(measurement.graphCount) graphs; this is the largest")
+    if measurement.graphs.count > 1 {
+      let graphs = measurement.graphs.map { "\($0.nodeCount) nodes on \($0.backend)" }
+      complain(
+        "\(name): the step was computed as \(graphs.count) graphs (\(graphs.joined(separator: ", ")));"
+          + " this is number \(measurement.graphIndex + 1), --graph draws the others")
     }
     if !measurement.structure.isComplete {
       complain("\(name): records of this graph's structure are missing, and edges with them")
@@ -176,7 +185,8 @@ struct DagCommand: ParsableCommand {
     }
     if case .counter(let column) = measure, known.contains(where: { $0.counters.mayIncludeOtherTasks }) {
       complain(
-        "\(name): \(column.name) may include other tasks on the same CPU; --sched when recording tells them apart"
+        "\(name): \(column.name) may include other tasks on the same CPU;"
+          + " --sched when recording tells them apart"
       )
     }
   }
