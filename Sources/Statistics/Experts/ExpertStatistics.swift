@@ -116,6 +116,12 @@ public struct ExpertStatistics: RunVisitor, Sendable {
     open[openIndex(Int(span.step))].addTime(max(span.range.duration, 0), layer: layer)
   }
 
+  public mutating func operatorSpans(_ spans: Span<OperatorSpan>) {
+    // Most models have no experts.
+    guard !catalog.isEmpty else { return }
+    for index in spans.indices { operatorSpan(spans[index]) }
+  }
+
   public mutating func operatorCounters(
     _ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan
   ) {
