@@ -11,18 +11,13 @@ struct CurveSet {
     var value: UInt64
     var running: UInt64
   }
-  /// The last stretch of a curve that is 0 where nothing runs.
-  struct Stretch {
-    var range: TimeRange
-    var curve: Int
-  }
 
   /// No machine has so many CPUs.
   private static let limit = 1 << 14
 
   private var numbers: [Curve: Int] = [:]
   private var readings: [CounterKey: LastReading] = [:]
-  var stretches: [Int: Stretch] = [:]
+  var pauses = Pauses()
 
   /// The number of a curve, and whether it is new; nil when there are too many.
   mutating func number(of curve: Curve) -> (number: Int, isNew: Bool)? {
@@ -32,6 +27,9 @@ struct CurveSet {
     numbers[curve] = number
     return (number, true)
   }
+
+  /// The number of a curve that has points.
+  func known(_ curve: Curve) -> Int? { numbers[curve] }
 
   /// Events a second since the reading before, or since the counter was opened, of the time in which it had a
   /// register, and when that was; nil where it had none.
@@ -51,6 +49,7 @@ struct CurveSet {
 
 extension Curve {
   fileprivate static let speed = Curve(name: "decode speed", unit: "tokens/s")
+  fileprivate static let bandwidth = Curve(name: "modelled bandwidth", unit: "GB/s")
 }
 
 extension TimelineWriter {
@@ -75,10 +74,12 @@ extension TimelineWriter {
 
   /// Points of a token step: the speed of decoding, and what its threads counted a second.
   mutating func curves(of step: TokenStep, _ counted: CounterDelta?) {
-    guard step.isComplete, step.range.duration > 0 else { return }
+    guard step.isComplete, step.range.duration > 0 else { return doubt(.speed, step.range) }
     let seconds = Double(step.range.duration) / 1e9
-    if step.phase == .decode, let tokens = step.tokenCount {
-      stretch(.speed, step.range, Double(tokens) / seconds)
+    switch (step.phase, step.tokenCount) {
+    case (.decode, let tokens?): stretch(.speed, step.range, Double(tokens) / seconds)
+    case (.decode, nil), (.unknown, _): doubt(.speed, step.range)
+    default: break
     }
     guard let counted else { return }
     for column in options.counters {
@@ -96,27 +97,33 @@ extension TimelineWriter {
     stretch(.speed, round.range, tokens * 1e9 / Double(round.range.duration))
   }
 
-  /// Modelled bytes of a graph's operators over the time that they took.
-  mutating func bandwidth(_ moved: GraphWork.Sum, _ range: TimeRange) {
-    guard moved.time > 0 else { return }
-    stretch(
-      Curve(name: "modelled bandwidth", unit: "GB/s"), range, Double(moved.bytes) / Double(moved.time))
+  /// Modelled bytes of a graph's operators over the time that they took; of a graph of another backend, or recorded
+  /// without operators, nothing is known.
+  mutating func bandwidth(_ moved: GraphWork.Sum?, _ range: TimeRange) {
+    guard let moved, moved.time > 0 else { return doubt(.bandwidth, range) }
+    stretch(.bandwidth, range, Double(moved.bytes) / Double(moved.time))
   }
 
-  /// A point that holds for a stretch. Behind one that is followed by a longer pause the curve falls to 0.
+  /// A point that holds for a stretch, or until the next one comes soon behind it.
   private mutating func stretch(_ curve: Curve, _ range: TimeRange, _ value: Double) {
     guard let number = number(of: curve) else { return }
-    if let last = curves.stretches[number], range.start - last.range.end > last.range.duration {
-      encoder.point(curve: number, last.range.end, 0)
-    }
-    curves.stretches[number] = CurveSet.Stretch(range: range, curve: number)
+    fall(curves.pauses.add(range, of: number))
     encoder.point(curve: number, range.start, value)
   }
 
+  /// What a curve was in this time is not known; nil for all curves.
+  mutating func doubt(_ curve: Curve?, _ range: TimeRange) {
+    guard let curve else { return curves.pauses.doubt(nil, range) }
+    // A curve without a point is nowhere 0.
+    if let number = curves.known(curve) { curves.pauses.doubt(number, range) }
+  }
+
+  private func fall(_ falls: [Pauses.Fall]) {
+    for fall in falls { encoder.point(curve: fall.curve, fall.pause.start, 0) }
+  }
+
   mutating func finishCurves() {
-    for stretch in curves.stretches.values.sorted(by: { $0.curve < $1.curve }) {
-      encoder.point(curve: stretch.curve, stretch.range.end, 0)
-    }
+    fall(curves.pauses.finish(window.range?.end ?? TraceTime(nanoseconds: .max)))
   }
 
   /// A value that was there before the run's first record holds when it begins; viewers drop what is earlier.

@@ -55,12 +55,14 @@ extension TimelineWriter {
     if let speed = gap.resumedAt, speed.isFinite {
       drawn.arguments.append(Argument("put back at tokens/s", .number(speed)))
     }
+    doubt(nil, gap.range)
     writeOrHold(.slice(drawn, .probes))
   }
 
   public mutating func lossGap(_ gap: LossGap) {
     var drawn = Slice(common: "records lost", .loss, gap.range)
     drawn.arguments = [Argument("lost records", .count(gap.lostRecords))]
+    doubt(nil, gap.range)
     writeOrHold(.slice(drawn, .losses(cpu: gap.cpu)))
   }
 }

@@ -137,7 +137,7 @@ public struct TimelineWriter: RunVisitor {
     if let step = run.step { slice.flow = .toGraph(run.index, ofStep: step) }
     if draw(slice, on: .thread(run.thread)), let step = run.step { graphs.add(run.index, of: step) }
     if run.step == nil { seal(run.range, on: run.thread) }
-    if let moved { bandwidth(moved, run.range) }
+    bandwidth(moved, run.range)
   }
 
   public mutating func gap(_ gap: GapSpan) {

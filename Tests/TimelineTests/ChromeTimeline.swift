@@ -77,6 +77,8 @@ struct ChromeTimeline {
       default: Issue.record("unexpected event \(event)", sourceLocation: sourceLocation)
       }
     }
+    // Viewers sort them, too; the sort keeps the order of equal ones.
+    points.sort { $0.time < $1.time }
     #expect(writer.sliceCount == slices.count, sourceLocation: sourceLocation)
   }
 

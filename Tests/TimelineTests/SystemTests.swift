@@ -71,8 +71,9 @@ import TraceModel
     #expect(timeline.slices.map(\.name) == ["round 4", "round 5", "no operator probes"])
     #expect(
       timeline.slices[0].facts == ["draft steps": "3", "draft ns": "50", "verify step": "9", "drafted": "3"])
-    // Three accepted, and one of the target model for each of two sequences.
-    #expect(timeline.points.map(\.value) == [5e7, 0] && timeline.points.map(\.time) == [200, 300])
+    // Three accepted, and one of the target model for each of two sequences. Whether something was decoded without
+    // probes is not known: the curve does not fall.
+    #expect(timeline.points.map(\.value) == [5e7] && timeline.points.map(\.time) == [200])
     #expect(timeline.slices[2].facts == ["dropped at tokens/s": "4.5"])
     #expect(Set(timeline.trackNames.values) == ["thread 100, speculation", "operator probes"])
   }
@@ -240,14 +241,40 @@ import TraceModel
       // Nothing known: no point.
       writer.graphRun(graph(10_000, 10_100, index: 1))
     }
-    #expect(
-      timeline.points == [
-        .init(name: "modelled bandwidth", time: 0, unit: "GB/s", value: 3.5),
-        .init(name: "modelled bandwidth", time: 10_000, unit: "GB/s", value: 0),
-      ])
+    // Nor a 0 behind the first: a graph ran there.
+    #expect(timeline.points == [.init(name: "modelled bandwidth", time: 0, unit: "GB/s", value: 3.5)])
     #expect(timeline["graph CPU"].map { $0.facts["modelled bytes"] } == ["3500", nil])
     #expect(timeline["Qcur-0 MUL_MAT"].first?.facts["bytes"] == "3000")
     #expect(timeline["attn_norm-0 MUL"].first?.facts["bytes"] == nil)
+  }
+
+  /// A 0 is a claim: that nothing ran. Losses are told after what comes behind them.
+  @Test func curvesDoNotFallWhereRecordsAreLost() throws {
+    let timeline = try ChromeTimeline { writer in
+      writer.tokenStep(step(0, 0, 100))
+      writer.tokenStep(step(1, 1_000, 1_100))
+      writer.tokenStep(step(2, 2_000, 2_100))
+      writer.lossGap(LossGap(cpu: 0, range: range(150, 900), lostRecords: 7))
+      writer.probeGap(ProbeGap(range: range(2_500, 2_600), droppedAt: 1, resumedAt: 2))
+      writer.tokenStep(step(3, 3_000, 3_100))
+      var torn = step(4, 4_000, 4_100)
+      torn.isComplete = false
+      writer.tokenStep(torn)
+      writer.tokenStep(step(5, 5_000, 5_100))
+    }
+    let zeros = timeline.points.filter { $0.value == 0 }.map(\.time)
+    #expect(zeros == [1_100, 5_100])
+    #expect(timeline.points.count == 5 + zeros.count)
+  }
+
+  /// Each of a hundred thousand steps has a pause behind it.
+  @Test func fallsAreBounded() throws {
+    let timeline = try ChromeTimeline { writer in
+      for index in 0..<100_000 {
+        writer.tokenStep(step(index, UInt64(index) * 1_000, UInt64(index) * 1_000 + 100))
+      }
+    }
+    #expect(timeline.points.filter { $0.value == 0 }.map(\.time) == (0..<100_000).map { $0 * 1_000 + 100 })
   }
 
   // MARK: - Windows

@@ -18,7 +18,7 @@ struct TimelineCommand: ParsableCommand {
       ends of the waits behind them; operators whose bytes are not known count in neither
         COUNTER in token steps, COUNTER CPU n, frequency, temperature
       A curve holds its value until the next point; speed and bandwidth fall to 0 behind a step or graph that is \
-      followed by a pause longer than itself. Arrows lead from a token step to its graphs.
+      followed by a pause longer than itself, unless records of that time are lost or what ran then is not known. Arrows lead from a token step to its graphs.
       """)
 
   @OptionGroup var input: TraceArgument
