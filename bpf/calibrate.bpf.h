@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Where the fields of task_struct are, found by looking at the recorder's own: it knows
- * its numbers and its name, so it recognises them among the bytes. This needs neither
+ * Where the fields of task_struct are, found by looking at the recorder's children: it knows
+ * their numbers and names, so it recognises them among the bytes. This needs neither
  * BTF, which vendor kernels often lack, nor CO-RE, which costs a recorder 100 MB. */
 #ifndef CALIBRATE_BPF_H
 #define CALIBRATE_BPF_H
@@ -28,7 +28,7 @@ static __always_inline void copy_task(pi_u32 round, pi_u64 task) {
   copy->taken = 1;
 }
 
-/* A running task: the recorder in one of its system calls. */
+/* A running task: a child in one of its system calls. */
 SEC("raw_tp/sys_enter")
 int calibrate_running(struct bpf_raw_tracepoint_args *ctx) {
   if (bpf_get_current_pid_tgid() >> 32 == state.calibrated_process)
@@ -36,7 +36,8 @@ int calibrate_running(struct bpf_raw_tracepoint_args *ctx) {
   return 0;
 }
 
-/* A task that goes to sleep: its state is TASK_INTERRUPTIBLE. */
+/* A task that goes to sleep: its state is TASK_INTERRUPTIBLE. Some that leave the CPU so do
+ * not sleep, and are asked again. */
 SEC("raw_tp/sched_switch")
 int calibrate_sleeping(struct bpf_raw_tracepoint_args *ctx) {
   if (!ctx->args[0] && bpf_get_current_pid_tgid() >> 32 == state.calibrated_process)

@@ -3,8 +3,8 @@ import CRecorderShim
 
 /// Where the kernel keeps a task's numbers, name and state: offsets in its `task_struct`.
 ///
-/// They differ with version and configuration. The recorder learns them from copies of its own task and of a child's:
-/// it knows what must be in there.
+/// They differ with version and configuration. The recorder learns them from copies of its children's tasks: it knows
+/// what must be in there.
 struct KernelTask: Equatable {
   var pid: Int
   var tgid: Int
@@ -65,15 +65,7 @@ struct KernelTask: Equatable {
       name += [UInt8](repeating: 0, count: 16 - name.count)
       samples.append(Sample(bytes: copy, pid: UInt32(bitPattern: child), comm: name))
     }
-    var sleeping: [UInt8]?
-    if KernelVersion.current < KernelVersion(5, 18) {
-      let round: UInt32 = 2
-      object.state.pointee.calibrated_process = UInt32(bitPattern: shim_own_pid())
-      object.state.pointee.calibration_round = round
-      links.withCalibration(sleeping: true) { sleeping = wait(for: round, object) }
-      if sleeping == nil { return nil }
-    }
-    guard let task = locate(running: samples, sleeping: sleeping) else { return nil }
+    guard let task = complete(samples, object, links) else { return nil }
     object.state.pointee.task_pid = UInt32(task.pid)
     object.state.pointee.task_tgid = UInt32(task.tgid)
     object.state.pointee.task_comm = UInt32(task.comm)
@@ -81,7 +73,33 @@ struct KernelTask: Equatable {
     return task
   }
 
-  /// The child makes a system call each millisecond, and this process sleeps here.
+  /// Adds the state's place where it is needed, from copies of one more child, which differs from the others in nothing
+  /// else. One copy does not always do: a task that loses its CPU on the way back to its program leaves it as one that
+  /// sleeps does, and is still running.
+  private static func complete(
+    _ samples: [Sample], _ object: ProbeObject, _ links: ProbeLinks
+  ) -> KernelTask? {
+    guard KernelVersion.current < KernelVersion(5, 18) else {
+      return locate(running: samples, sleeping: nil)
+    }
+    let round: UInt32 = 2
+    let tries = 50
+    guard let child = shim_fork_sleeper("pi-calibrate-\(round)").nonNegative else { return nil }
+    defer { shim_end_sleeper(child) }
+    object.state.pointee.calibrated_process = UInt32(bitPattern: child)
+    object.state.pointee.calibration_round = round
+    var task: KernelTask?
+    links.withCalibration(sleeping: true) {
+      for _ in 0..<tries where task == nil {
+        guard let sleeping = wait(for: round, object) else { return }
+        task = locate(running: samples, sleeping: sleeping)
+        object.forgetCalibration(round: round)
+      }
+    }
+    return task
+  }
+
+  /// The child makes a system call each millisecond, in which it sleeps.
   private static func wait(for round: UInt32, _ object: ProbeObject) -> [UInt8]? {
     for _ in 0..<500 {
       if let copy = object.calibration(round: round) { return copy }

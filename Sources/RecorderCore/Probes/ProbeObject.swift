@@ -229,4 +229,11 @@ final class ProbeObject {
     guard bpf_map_lookup_elem(calibrations, &key, &copy) == 0, copy[0] != 0 else { return nil }
     return Array(copy[taken...])
   }
+
+  /// The programs take another copy in this round.
+  func forgetCalibration(round: UInt32) {
+    var none = [UInt8](repeating: 0, count: MemoryLayout<UInt64>.size + Int(PROBE_TASK_BYTES))
+    var key = round
+    bpf_map_update_elem(calibrations, &key, &none, 0)
+  }
 }
