@@ -77,6 +77,7 @@ struct OperatorRun: RunVisitor {
 
   mutating func structure(_ structure: GraphStructure) { operators.structure(structure) }
   mutating func operatorSpan(_ span: OperatorSpan) { operators.operatorSpan(span) }
+  mutating func operatorSpans(_ spans: Span<OperatorSpan>) { operators.operatorSpans(spans) }
   mutating func operatorCounters(_ counters: CounterDelta, barrier: CounterDelta, of span: OperatorSpan) {
     operators.operatorCounters(counters, barrier: barrier, of: span)
   }

@@ -24,8 +24,9 @@ struct ProfAnalyze: ParsableCommand {
     version: "prof-analyze 0.1.0",
     subcommands: [
       InfoCommand.self, SummaryCommand.self, TokensCommand.self, OpsCommand.self, NodesCommand.self,
-      ExpertsCommand.self, BackendsCommand.self, SpeculationCommand.self, ThreadsCommand.self,
-      ExplainCommand.self, TimelineCommand.self, DagCommand.self, ReportCommand.self, CheckCommand.self,
+      RooflineCommand.self, ExpertsCommand.self, BackendsCommand.self, SpeculationCommand.self,
+      ThreadsCommand.self, ExplainCommand.self, TimelineCommand.self, DagCommand.self, ReportCommand.self,
+      CheckCommand.self,
     ])
 }
 

@@ -9,8 +9,8 @@ struct SummaryText {
   init(_ summary: Summary) {
     self.summary = summary
     recording()
-    verdict()
     model()
+    verdict()
     speed()
     acrossTokens()
     timeByPhase()

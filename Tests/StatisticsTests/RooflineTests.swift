@@ -214,4 +214,18 @@ private enum Machine {
     // Without a model of the machine the tables are as they were.
     #expect(OperatorTable(run.operators, phases: [.decode]).extraColumns.isEmpty)
   }
+
+  @Test func theWholeRooflineAsATable() throws {
+    let roofline = try #require(Case(bytes: 1_500_000).roofline)
+    let table = RooflineTable([roofline], nodes: true)
+    #expect(table.rows.map(\.scope) == [.phase, .op, .node])
+    for row in table.rows { #expect(RooflineTable.cells(row).count == RooflineTable.columns.count) }
+    #expect(table.rows[0].evidence == roofline.verdict.evidence)
+    #expect(table.rows.map(\.performance.bound) == [.memory, .memory, .memory])
+    #expect(table.rows.map(\.name) == [nil, nil, "up-0"])
+    #expect(RooflineTable([roofline], nodes: false).rows.count == 2)
+    // What is not known is empty.
+    let unknown = try #require(Case(bytes: nil, calibration: nil).roofline)
+    #expect(RooflineTable.cells(RooflineTable([unknown], nodes: false).rows[0])[7] == .missing)
+  }
 }

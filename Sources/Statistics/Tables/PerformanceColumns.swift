@@ -30,7 +30,8 @@ struct PerformanceColumns: Sendable {
   ///   - count: of the executions.
   func cells(_ performance: Performance?, _ counted: CounterTotals, count: UInt64) -> [Cell] {
     let own: [Cell] = [
-      rate(performance?.bytesPerSecond), rate(performance?.flopsPerSecond), Cell(performance?.intensity),
+      Cell(rate: performance?.bytesPerSecond), Cell(rate: performance?.flopsPerSecond),
+      Cell(performance?.intensity),
       Cell(performance?.imbalance), Cell(performance?.probeTime), Cell(performance?.memoryShare),
       Cell(performance?.computeShare), Cell(performance?.bound?.rawValue),
     ]
@@ -42,9 +43,5 @@ struct PerformanceColumns: Sendable {
       return .decimal(Double(sum) / Double(known) * spansPerCall)
     }
     return own + (traffic.map { [Cell($0.bytes(counted))] } ?? []) + perCall
-  }
-
-  private func rate(_ value: Double?) -> Cell {
-    value.flatMap { $0.isFinite && $0 < 9e18 ? Cell.integer(Int64($0)) : nil } ?? .missing
   }
 }

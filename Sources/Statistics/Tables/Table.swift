@@ -11,6 +11,10 @@ public enum Cell: Sendable, Hashable {
 
   public init(_ value: Int64?) { self = value.map(Cell.integer) ?? .missing }
   public init(_ value: Int?) { self = value.map { Cell.integer(Int64($0)) } ?? .missing }
+  /// Units a second, without decimals.
+  public init(rate value: Double?) {
+    self = value.flatMap { $0.magnitude < 9e18 ? Cell.integer(Int64($0)) : nil } ?? .missing
+  }
   public init(counter value: UInt64?) { self = value.map { Cell($0) } ?? .missing }
   public init(_ value: UInt64) { self = .integer(Int64(clamping: value)) }
   public init(_ value: Double?) { self = value.map(Cell.decimal) ?? .missing }
