@@ -93,6 +93,13 @@ struct OpenTrace {
     return structure.nodes.map { costs.cost(of: $0) }
   }
 
+  /// Says on standard error that token steps are in no explanation because there were too many.
+  func sayOmitted(_ steps: Int) {
+    guard steps > 0 else { return }
+    complain(
+      "\(file.name): the last \(formatCount(steps, "token step")) found no room and are not explained")
+  }
+
   /// Says on standard error what is missing in the results, and exits with status 4 when
   /// something is. Results are written before.
   func finish(_ statistics: ImportStatistics) throws {

@@ -18,6 +18,17 @@ import TraceModel
     #expect(run.explainer().slowest(9).map(\.step.index) == [60])
   }
 
+  @Test func stepsWithoutRoomAreCounted() throws {
+    var run = StepAccounts(limit: 20 * TimeUse.allCases.count)
+    for index in 0..<30 {
+      let start = UInt64(index) * 1_000
+      run.tokenStep(step(index, .decode, start, start + 500, graphs: 0, operators: 0))
+    }
+    #expect(run.steps.count == 20 && run.omittedSteps == 10)
+    #expect(Explainer(run, facts: RecordingFacts()).explanation(ofStep: 25) == nil)
+    #expect(Explainer(run, facts: RecordingFacts()).all().count == 20)
+  }
+
   @Test func aClockJumpIsTimeOutsideOrInWhatWasOpen() throws {
     var run = TokenRun()
     run.steps(10..<30)

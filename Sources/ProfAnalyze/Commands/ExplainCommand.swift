@@ -56,9 +56,7 @@ struct ExplainCommand: ParsableCommand {
     }
     try output.close()
     if explanations.isEmpty { complain("\(trace.file.name): \(reason(accounts))") }
-    if accounts.omittedSteps > 0 {
-      complain("\(trace.file.name): no room for the last \(accounts.omittedSteps) steps: not explained")
-    }
+    trace.sayOmitted(accounts.omittedSteps)
     try trace.finish(statistics)
     if token != nil, explanations.isEmpty { throw ExitCode(ExitStatus.usage) }
   }

@@ -30,6 +30,7 @@ struct SummaryCommand: ParsableCommand {
     let output = Output.standard()
     try output.write(SummaryText(summary).text)
     try output.close()
+    trace.sayOmitted(run.accounts.omittedSteps)
     try trace.finish(statistics)
   }
 }

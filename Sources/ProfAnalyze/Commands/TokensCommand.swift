@@ -24,6 +24,7 @@ struct TokensCommand: ParsableCommand {
       var accounts = StepAccounts(counters: trace.counters)
       let statistics = try trace.read(into: &accounts)
       try format.write(ExplanationTable(Explainer(accounts, facts: RecordingFacts(trace, statistics))))
+      trace.sayOmitted(accounts.omittedSteps)
       try trace.finish(statistics)
     } else {
       var steps = StepStatistics()

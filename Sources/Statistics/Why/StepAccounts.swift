@@ -7,7 +7,7 @@ import TraceModel
 /// taken out of each of these and accounted for on its own, by whom. How waits for other threads are taken
 /// apart says `settle`.
 ///
-/// Memory: some 500 bytes for a token step, up to `limit` values.
+/// Memory: some 500 bytes for a token step, up to a limit.
 public struct StepAccounts: RunVisitor {
   /// In order of their end.
   public internal(set) var steps: [StepAccount] = []
@@ -34,16 +34,21 @@ public struct StepAccounts: RunVisitor {
   private(set) var executions = [Int64](repeating: 0, count: NodeKinds.limit + 1)
   private(set) var executingSteps = [Int64](repeating: 0, count: NodeKinds.limit + 1)
 
-  /// 64 MiB; some 170,000 steps.
-  static let limit = 1 << 23
+  /// Most values that are kept.
+  private let limit: Int
   /// 24 MiB.
   private static let culpritLimit = 1 << 20
   /// Steps at once, each on a thread of its own; a hostile trace may begin any number and never end one.
   private static let openLimit = 64
   private static let gapLimit = 4096
 
-  /// - Parameter counters: of the recording.
-  public init(counters: [CounterColumn] = []) { faultCounters = FaultCounters(counters) }
+  /// - Parameters:
+  ///   - counters: of the recording.
+  ///   - limit: most values that are kept; 64 MiB, for some 170,000 steps.
+  public init(counters: [CounterColumn] = [], limit: Int = 1 << 23) {
+    faultCounters = FaultCounters(counters)
+    self.limit = limit
+  }
 
   /// False where the scheduler's events were not recorded.
   public var hasScheduler: Bool { offCPU.isRecorded }
@@ -167,7 +172,7 @@ public struct StepAccounts: RunVisitor {
       $1.isBehind ? $0 : $0 &- account[$1]
     }
     for time in account.times.dropFirst(TimeUse.allCases.count) { account[.unnamed] &-= time }
-    guard values.count + account.times.count <= Self.limit else {
+    guard values.count + account.times.count <= limit else {
       omittedSteps &+= 1
       return
     }
