@@ -60,6 +60,7 @@ def generate(server: Server, each_period):
 
 def test_experts_from_the_disk(tmp_path):
     subprocess.run([commands.ROOT / "tools/make-models", commands.MODELS, MODEL], check=True)
+    os.sync()  # pages of a file just written are dirty, and dirty pages stay in memory
     trace, shim = tmp_path / "disk.pitrace", tmp_path / "random_access.so"
     source = commands.ROOT / "Tests/EndToEnd/shim/random_access.c"
     subprocess.run(["cc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", source, "-o", shim, "-ldl"], check=True)
