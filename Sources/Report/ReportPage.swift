@@ -21,63 +21,20 @@ public struct ReportPage {
     mainPhase = (generating.isEmpty ? counted : generating).max { $0.wall < $1.wall }?.phase
   }
 
-  /// A part of the page.
-  struct Section {
-    /// Anchor and, for the script and tests, its name; in the navigation too.
-    var id: String
-    var title: String
-    /// What one sees here, and how to read it.
-    var lead: HTML = .empty
-    var body: HTML
-  }
+  typealias Section = PageSection
 
   /// The page, in UTF-8.
   public var html: String {
     let sections = [
       verdict, tokens, time, roofline, layers, threads, experts, graph, device, quality,
     ]
-    let links = sections.map {
-      "<li><a href=\"#\($0.id)\">\($0.id.prefix(1).uppercased() + $0.id.dropFirst())</a></li>" as HTML
-    }
-    let parts = sections.map { section -> HTML in
-      let lead: HTML = section.lead.isEmpty ? "" : "<p class=\"lead\">\(section.lead)</p>"
-      return """
-        <section id="\(section.id)" aria-labelledby="\(section.id)-title">
-        <h2 id="\(section.id)-title">\(section.title)</h2>\(lead)
-        \(section.body)</section>
-
-        """
-    }
-    let page: HTML = """
-      <!doctype html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta http-equiv="Content-Security-Policy" \
-      content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="color-scheme" content="light dark">
-      <meta name="referrer" content="no-referrer">
-      <title>\(title) – prof-analyze report</title>
-      <style>
-      \(HTML.resource(PackageResources.report_css))</style>
-      </head>
-      <body>
-      <nav aria-label="Sections"><ul>\(links)</ul>\
-      <button type="button" id="theme" hidden>Theme: auto</button></nav>
-      <main>
-      \(masthead)\(parts)</main>
-      <footer><p>Written by \(facts.analyzer ?? "prof-analyze") from \(facts.file). Times are those of the main thread \
-      unless said otherwise; a dash is what was not recorded.</p></footer>
-      <div id="tip" role="status" hidden></div>
-      <script type="application/json" id="token-data">\(tokenData)</script>
-      <script>
-      \(HTML.resource(PackageResources.report_js))</script>
-      </body>
-      </html>
-
-      """
-    return page.markup
+    let page = PageFrame(
+      title: "\(title) – prof-analyze report", sections: sections, header: masthead,
+      footer: """
+        Written by \(facts.analyzer ?? "prof-analyze") from \(facts.file). Times are those of the main thread \
+        unless said otherwise; a dash is what was not recorded.
+        """, data: tokenData)
+    return page.html.markup
   }
 
   /// Says what is missing and how to record it.
