@@ -13,6 +13,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     // The trace format.
@@ -49,12 +50,22 @@ let package = Package(
     .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
     // Style and script become part of the executable: it runs anywhere, without files beside it.
     .target(
-      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph"],
+      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph", "Archive"],
       resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")]),
+    // Results of many traces, and what a team asks of them.
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .target(
+      name: "Archive",
+      dependencies: [
+        "CCrypto", "TraceModel", "TraceImport", "Statistics",
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
+      resources: [.embedInCode("Resources/schema.sql")]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [
-        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "GGML", "CZlib",
+        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "Archive", "GGML", "CZlib",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -82,6 +93,9 @@ let package = Package(
     .testTarget(
       name: "TimelineTests",
       dependencies: ["Timeline", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+    .testTarget(
+      name: "ArchiveTests",
+      dependencies: ["Archive", "Report", "Statistics", .product(name: "GRDB", package: "GRDB.swift")]),
     .testTarget(name: "ReportTests", dependencies: ["Report", "Statistics", "TraceModel"]),
   ]
 )

@@ -1,0 +1,44 @@
+import Foundation
+
+/// Why an archive cannot be used.
+public enum ArchiveError: Error, Sendable, CustomStringConvertible {
+  /// The folder has no index.
+  case notAnArchive(String)
+  /// The index is of another version of this program, or another program's database.
+  case otherSchema(file: String, version: Int)
+  /// Another `batch` writes into it.
+  case inUse(String)
+  /// Something is where results are to go, and it is not results.
+  case inTheWay(String)
+  case cannotRead(String, cause: String)
+  case cannotWrite(String, cause: String)
+
+  /// Whether results could not be written; otherwise what was there could not be used.
+  public var isAboutWriting: Bool {
+    switch self {
+    case .notAnArchive, .otherSchema, .cannotRead: false
+    case .inUse, .inTheWay, .cannotWrite: true
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .notAnArchive(let folder):
+      "\(folder): there is no archive.sqlite in it; `prof-analyze batch PATH... -o DIR` makes an archive"
+    case .otherSchema(let file, let version):
+      "\(file): has schema version \(version), this prof-analyze knows \(Archive.schemaVersion) only; "
+        + "make a new archive with -o, or use the version that wrote it"
+    case .inUse(let folder): "\(folder): another `prof-analyze batch` writes into it; wait for its end"
+    case .inTheWay(let path):
+      "\(path): is there already and holds other things than results; name a new folder with -o"
+    case .cannotRead(let path, let cause): "\(path): cannot be read: \(cause); check the file system"
+    case .cannotWrite(let path, let cause):
+      "\(path): cannot be written: \(cause); check that there is room, and that you may write there"
+    }
+  }
+
+  /// With what the system says of the last call.
+  static func writing(_ path: String, _ code: Int32 = errno) -> ArchiveError {
+    .cannotWrite(path, cause: String(cString: strerror(code)))
+  }
+}
