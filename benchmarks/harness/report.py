@@ -9,7 +9,6 @@ from rows import Row
 from stress import Load, Size
 from turns import Turns
 
-BEGIN, END = "<!-- overhead: begin -->", "<!-- overhead: end -->"
 INTRODUCTION = """## What recording costs
 
 Written by `benchmarks/overhead --write`. A target does the same work over and over on one thread, pinned to a core;
@@ -107,12 +106,13 @@ def memory_table(turns: list[Turns]) -> str:
     return table(["recorder", "peak, MiB", "anonymous", "of files and the ring buffer", "shared"], body)
 
 
-def write(section: str) -> None:
-    """Replaces what is between the markers, or adds the section at the end."""
+def write(section: str, name: str = "overhead") -> None:
+    """Replaces what is between the markers of this name, or adds the section at the end."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = places.RESULTS.read_text(encoding="utf-8") if places.RESULTS.exists() else "# Results\n"
-    if BEGIN in text:
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
+    if begin in text:
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
     else:
         before, after = f"{text.rstrip()}\n\n", "\n"
-    places.RESULTS.write_text(f"{before}{BEGIN}\n{section.rstrip()}\n{END}{after}", encoding="utf-8")
+    places.RESULTS.write_text(f"{before}{begin}\n{section.rstrip()}\n{end}{after}", encoding="utf-8")
