@@ -43,7 +43,7 @@ extension Archive {
             AND inode = ?
           """,
         arguments: [path.value, stamp.bytes, stamp.modified, stamp.changed, stamp.device, stamp.inode])
-      return row.flatMap { ContentID($0["id"]) }
+      return try row.flatMap { ContentID(try $0.decode(forColumn: "id")) }
     }
   }
 
@@ -54,9 +54,11 @@ extension Archive {
       if let run = try Row.fetchOne(
         db, sql: "SELECT run, report FROM runs WHERE id = ? AND analyzer = ?", arguments: arguments)
       {
-        guard !withReport || run["report"] else { return .unknown }
+        let hasReport: Bool = try run.decode(forColumn: "report")
+        guard !withReport || hasReport else { return .unknown }
         let losses = try String.fetchAll(
-          db, sql: "SELECT loss FROM losses WHERE run = ? ORDER BY place", arguments: [run["run"] as Int64])
+          db, sql: "SELECT loss FROM losses WHERE run = ? ORDER BY place",
+          arguments: [try run.decode(Int64.self, forColumn: "run")])
         return .read(losses: losses)
       }
       let reason = try String.fetchOne(

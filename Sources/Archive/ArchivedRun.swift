@@ -27,28 +27,28 @@ public struct ArchivedRun: Sendable, Equatable, FetchableRecord {
   public var isComplete: Bool
   public var path: String?
 
-  public init(row: Row) {
-    run = row["run"]
-    id = row["id"]
-    analyzer = row["analyzer"]
-    recorded = row["recorded_ns"]
-    host = row["host"]
-    cpuModel = row["cpu_model"]
-    kernel = row["kernel"]
-    model = row["model"]
-    modelFile = row["model_file"]
-    threads = row["threads"]
-    level = row["level"]
-    engineBuild = row["engine_build"]
-    decodeTokensPerSecond = row["decode_tokens_per_s"]
-    decodeMedian = row["decode_p50_ns"]
-    prefillTokensPerSecond = row["prefill_tokens_per_s"]
-    timeToFirstToken = row["time_to_first_token_ns"]
-    verdict = row["verdict"]
-    coverage = row["coverage"]
-    lostRecords = row["lost_records"]
-    isComplete = row["complete"]
-    let path: DatabaseValue = row["path"]
+  public init(row: Row) throws {
+    run = try row.decode(forColumn: "run")
+    id = try row.decode(forColumn: "id")
+    analyzer = try row.decode(forColumn: "analyzer")
+    recorded = try row.decode(forColumn: "recorded_ns")
+    host = try row.decode(forColumn: "host")
+    cpuModel = try row.decode(forColumn: "cpu_model")
+    kernel = try row.decode(forColumn: "kernel")
+    model = try row.decode(forColumn: "model")
+    modelFile = try row.decode(forColumn: "model_file")
+    threads = try row.decode(forColumn: "threads")
+    level = try row.decode(forColumn: "level")
+    engineBuild = try row.decode(forColumn: "engine_build")
+    decodeTokensPerSecond = try row.decode(forColumn: "decode_tokens_per_s")
+    decodeMedian = try row.decode(forColumn: "decode_p50_ns")
+    prefillTokensPerSecond = try row.decode(forColumn: "prefill_tokens_per_s")
+    timeToFirstToken = try row.decode(forColumn: "time_to_first_token_ns")
+    verdict = try row.decode(forColumn: "verdict")
+    coverage = try row.decode(forColumn: "coverage")
+    lostRecords = try row.decode(forColumn: "lost_records")
+    isComplete = try row.decode(forColumn: "complete")
+    let path: DatabaseValue = try row.decode(forColumn: "path")
     self.path =
       String.fromDatabaseValue(path)
       ?? Data.fromDatabaseValue(path).map { String(decoding: $0, as: UTF8.self) }
@@ -114,10 +114,11 @@ extension Archive {
   public func failures() throws(ArchiveError) -> [(path: String, reason: String)] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT path, reason FROM failures ORDER BY path").map { row in
-        let path: DatabaseValue = row["path"]
+        let path: DatabaseValue = try row.decode(forColumn: "path")
         let bytes = Data.fromDatabaseValue(path)
         return (
-          String.fromDatabaseValue(path) ?? String(decoding: bytes ?? Data(), as: UTF8.self), row["reason"]
+          String.fromDatabaseValue(path) ?? String(decoding: bytes ?? Data(), as: UTF8.self),
+          try row.decode(forColumn: "reason")
         )
       }
     }
@@ -127,10 +128,14 @@ extension Archive {
   func decodeParts() throws(ArchiveError) -> [Int64: [String: Double]] {
     try read { db in
       var parts: [Int64: [String: Double]] = [:]
+      func add(_ time: Double?, _ name: String, _ row: Row) throws {
+        // Sums of times that a trace invented may be anything.
+        guard let time, time > 0, time < 1e18 else { return }
+        parts[try row.decode(forColumn: "run"), default: [:]][name, default: 0] += time
+      }
       for row in try Row.fetchAll(db, sql: "SELECT run, op, type, ns_per_token FROM decode_operators") {
-        guard let time: Double = row["ns_per_token"] else { continue }
-        let name = [row["op"] as String?, row["type"]].compactMap(\.self).joined(separator: " ")
-        parts[row["run"], default: [:]][name, default: 0] += time
+        let name: [String?] = [try row.decode(forColumn: "op"), try row.decode(forColumn: "type")]
+        try add(row.decode(forColumn: "ns_per_token"), name.compactMap(\.self).joined(separator: " "), row)
       }
       let others = [
         ("barrier waits", "barrier_ns"), ("graph start and end", "graph_overhead_ns"),
@@ -138,10 +143,10 @@ extension Archive {
         ("between graphs", "between_graphs_ns"), ("finish after the graph", "finish_ns"),
       ]
       for row in try Row.fetchAll(db, sql: "SELECT * FROM phases WHERE phase = 'decode' AND tokens > 0") {
-        let tokens: Double = row["tokens"]
+        let tokens: Double = try row.decode(forColumn: "tokens")
         for (name, column) in others {
-          guard let time: Double = row[column] else { continue }
-          parts[row["run"], default: [:]][name] = time / tokens
+          let time: Double? = try row.decode(forColumn: column)
+          try add(time.map { $0 / tokens }, name, row)
         }
       }
       return parts

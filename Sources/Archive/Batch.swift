@@ -150,7 +150,7 @@ public struct Batch: Sendable {
     switch ending {
     case .status(0), .status(4): return try add(folder, id, path, stamp)
     case .status(3): return try failed(path, id, reason ?? "this is no trace", isPermanent: true)
-    case .status(5): throw .cannotWrite(folder, cause: reason ?? "unknown")
+    case .status(5): throw .workerCannotWrite(reason ?? "\(folder): cannot be written")
     case .status(let status):
       return try failed(path, id, reason ?? "the analyzer ended with status \(status)")
     case .signal(let signal):

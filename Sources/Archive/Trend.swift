@@ -97,7 +97,7 @@ extension Archive {
     let parts = try decodeParts()
     var points: [Trend.Key: [Trend.Point]] = [:]
     for run in runs {
-      guard let rate = run.decodeTokensPerSecond, rate > 0 else { continue }
+      guard let rate = run.decodeTokensPerSecond, rate > 0, rate < 1e12 else { continue }
       let key = Trend.Key(
         host: run.host, cpuModel: run.cpuModel, model: run.model ?? run.modelFile, threads: run.threads,
         level: run.level)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct TrendTests {
   private func run(_ number: Int64, rate: Double, build: String = "b1", text: String = "x") -> ArchivedRun {
-    ArchivedRun(
+    try! ArchivedRun(
       row: [
         "run": number, "id": "\(number)", "analyzer": "test 1", "recorded_ns": number * 86_400_000_000_000,
         "host": text,
@@ -83,6 +83,28 @@ import Testing
     #expect(!html.contains("<script>alert") && !html.contains("'\"\""))
     #expect(html.contains("&lt;script&gt;alert(1)"))
     #expect(html.contains("20.0 % slower") && html.contains("+25.00 ms"))
+  }
+
+  /// What cannot be is left out, and does no harm.
+  @Test func inventedTimesAreNoHarm() throws {
+    let scratch = try Scratch()
+    let archive = try Archive(writing: scratch.path)
+    for (index, share) in ["1e300", "-1e300", "9e999", "'text'", "x'ff'", "NULL"].enumerated() {
+      try add(summary("\(index)"), to: archive, path: "\(index)")
+      try archive.write {
+        try $0.execute(sql: "UPDATE operators SET decode_share = \(share) WHERE run = \(index + 1)")
+      }
+    }
+    try archive.write { db in
+      try db.execute(sql: "UPDATE runs SET decode_tokens_per_s = 9e999 WHERE run = 3")
+      try db.execute(sql: "UPDATE phases SET tokens = 9223372036854775807, setup_ns = -5 WHERE run = 4")
+    }
+    let runs = try archive.runs()
+    let trends = try archive.trends(of: runs)
+    #expect(trends.map(\.points.count) == [5])
+    #expect(trends[0].points.allSatisfy { $0.parts.values.allSatisfy { $0 > 0 && $0 < 1e18 } })
+    let page = TrendsPage(folder: "d", runs: runs, trends: trends, failures: [], analyzer: "a")
+    #expect(!page.html.contains(/[ >"](nan|inf|NaN)[ <"%]/))
   }
 
   @Test func anEmptyArchiveIsAPage() {

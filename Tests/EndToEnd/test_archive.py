@@ -6,6 +6,8 @@ import io
 import json
 import os
 import pathlib
+import pty
+import re
 import shutil
 import signal
 import sqlite3
@@ -190,17 +192,39 @@ def test_killed_in_the_middle(traces, tmp_path):
         (source / f"{index:02}.pitrace").write_bytes(another(original, index))
     shutil.copy(traces / "boards/no trace.pitrace", source)
     commands.expect(batch(tmp_path / "whole", source, options=["-j", "2"]), PARTIAL)
-    for delay in (0.01, 0.05, 0.1, 0.2, 0.4):
+    for index, delay in enumerate((0.01, 0.05, 0.1, 0.2, 0.3, 0.4)):
         process = subprocess.Popen(
             [commands.PROF_ANALYZE, "batch", source, "-o", tmp_path / "killed", "-j", "2"],
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(delay)
-        os.killpg(process.pid, signal.SIGKILL)
+        # Workers may go on for a moment, when the next batch has begun.
+        (os.kill if index % 2 else os.killpg)(process.pid, signal.SIGKILL)
         process.wait()
     result = commands.expect(batch(tmp_path / "killed", source), PARTIAL)
     assert "25 traces:" in result.stderr and "1 bad" in result.stderr
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_progress_on_a_terminal(traces, tmp_path):
+    for index in range(6):
+        (tmp_path / f"{index}.pitrace").write_bytes(another((traces / "dense.pitrace").read_bytes(), index))
+    main, terminal = pty.openpty()
+    command = [commands.PROF_ANALYZE, "batch", tmp_path, "-o", tmp_path / "archive", "-j", "1"]
+    with subprocess.Popen(command, stderr=terminal) as process:
+        os.close(terminal)
+        said = b""
+        while True:
+            try:
+                said += os.read(main, 4096)
+            except OSError:  # no process has the terminal any more
+                break
+    os.close(main)
+    assert process.returncode == COMPLETE
+    steps = [line for line in said.decode().split("\r\x1b[K") if line]
+    assert steps[-2] == "6 of 6 traces"
+    assert steps[-1].strip().startswith("prof-analyze: 6 traces: 6 read, 0 known, 0 bad")
+    assert any(re.fullmatch(r"[1-5] of 6 traces, about \d+ s left", step) for step in steps)
 
 
 def another(trace: bytes, number: int) -> bytes:

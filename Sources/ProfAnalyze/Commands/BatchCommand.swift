@@ -107,7 +107,8 @@ private final class ProgressLine: @unchecked Sendable {
     if progress.bad > 0 { text += ", \(progress.bad) bad" }
     if progress.readBytes > 0, progress.leftBytes > 0 {
       let seconds = (now - begin) / .seconds(1) * Double(progress.leftBytes) / Double(progress.readBytes)
-      text += ", about \(formatDuration(Int64(min(seconds.rounded(.up), 1e8)) * 1_000_000_000)) left"
+      let whole = Int(min(seconds.rounded(.up), 1e9))
+      text += whole < 60 ? ", about \(whole) s left" : ", about \(whole / 60) min \(whole % 60) s left"
     }
     FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8))
   }
