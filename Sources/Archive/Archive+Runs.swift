@@ -97,6 +97,8 @@ extension Archive {
   }
 
   /// Adds what a run's folder holds, in place of what was known of the same content.
+  ///
+  /// - Throws: `ArchiveError.notAccepted` when the run itself is at fault.
   func add(_ summary: RunSummary, from path: FilePath, _ stamp: FileStamp) throws(ArchiveError) {
     let folder = runFolder(summary.id)
     try write { db in

@@ -89,7 +89,15 @@ public final class Archive: Sendable {
   }
 
   func write<T>(_ body: (Database) throws -> T) throws(ArchiveError) -> T {
-    do { return try database.write(body) } catch { throw .cannotWrite(indexFile, cause: Self.text(error)) }
+    do {
+      return try database.write(body)
+    } catch {
+      let refusals: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_TOOBIG, .SQLITE_RANGE]
+      if let error = error as? DatabaseError, refusals.contains(error.resultCode) {
+        throw .notAccepted(Self.text(error))
+      }
+      throw .cannotWrite(indexFile, cause: Self.text(error))
+    }
   }
 
   static func text(_ error: any Error) -> String {

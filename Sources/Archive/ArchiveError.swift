@@ -12,13 +12,15 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
   case inTheWay(String)
   case cannotRead(String, cause: String)
   case cannotWrite(String, cause: String)
+  /// The index does not take the results of one run.
+  case notAccepted(String)
   /// A worker could not write; it says why.
   case workerCannotWrite(String)
 
   /// Whether results could not be written; otherwise what was there could not be used.
   public var isAboutWriting: Bool {
     switch self {
-    case .notAnArchive, .otherSchema, .cannotRead: false
+    case .notAnArchive, .otherSchema, .cannotRead, .notAccepted: false
     case .inUse, .inTheWay, .cannotWrite, .workerCannotWrite: true
     }
   }
@@ -36,6 +38,7 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
     case .cannotRead(let path, let cause): "\(path): cannot be read: \(cause); check the file system"
     case .cannotWrite(let path, let cause):
       "\(path): cannot be written: \(cause); check that there is room, and that you may write there"
+    case .notAccepted(let cause): "the index does not take its results: \(cause)"
     case .workerCannotWrite(let message): message
     }
   }

@@ -67,6 +67,8 @@ public struct Batch: Sendable {
     let lock = try BatchLock(archive.folder)
     defer { lock.release() }
     try archive.removeLeftovers()
+    // Who ignores the ends of children would not be told how workers ended.
+    signal(SIGCHLD, SIG_DFL)
     let state = BatchState(found.traces, report)
     let group = DispatchGroup()
     for _ in 0..<max(min(options.jobs, found.traces.count), 1) {
@@ -169,13 +171,18 @@ public struct Batch: Sendable {
     let file = "\(folder)/\(RunFolder.File.summary.rawValue)"
     guard let data = FileManager.default.contents(atPath: file), let summary = try? RunSummary(json: data)
     else {
-      throw .cannotRead(file, cause: "it is not there or no summary")
+      return try failed(path, id, "\(file) is not there or no summary")
     }
     guard summary.id == id else {
       RunFolder.remove(folder)
       return try failed(path, nil, "it changed while it was read; run batch again when it is complete")
     }
-    try archive.add(summary, from: path, stamp)
+    do {
+      try archive.add(summary, from: path, stamp)
+    } catch .notAccepted(let cause) {
+      RunFolder.remove(folder)
+      return try failed(path, id, ArchiveError.notAccepted(cause).description)
+    }
     return .read(losses: summary.quality.losses)
   }
 

@@ -32,6 +32,7 @@ import Testing
       id=$(printf %s "$content" | sha256sum | cut -c1-32)
       [ "${content%%$'\\n'*}" = changed ] && id=00000000000000000000000000000000
       mkdir -p "$4"; cp "\(scratch.path)"/tables/* "$4"
+      [ "${content%%$'\\n'*}" = unfit ] && printf 'step,phase\\r\\n,decode\\r\\n' >"$4/tokens.csv"
       sed "s/@id@/$id/" "\(scratch.path)/summary.json" >"$4/summary.json"
       """, "worker")
     chmod("\(scratch.path)/worker", 0o755)
@@ -59,7 +60,9 @@ import Testing
   }
 
   @Test func aBadTraceStopsNoOther() throws {
-    for (index, kind) in ["crash", "bad", "odd", "nothing2", "ok", "changed", "flood"].enumerated() {
+    for (index, kind) in ["crash", "bad", "odd", "nothing2", "ok", "changed", "flood", "unfit", "nothing"]
+      .enumerated()
+    {
       try scratch.write("\(kind)\n\(index)", "traces/\(index)-\(kind).pitrace")
     }
     try scratch.write("never read", "traces/other.txt")
@@ -70,6 +73,13 @@ import Testing
     #expect(results["1-bad.pitrace"] == .bad(reason: "this is no trace"))
     #expect(results["2-odd.pitrace"] == .bad(reason: "the analyzer ended with status 77"))
     #expect(results["6-flood.pitrace"] == .bad(reason: "noise; noise; noise"))
+    guard case .bad(let unfit) = results["7-unfit.pitrace"],
+      case .bad(let nothing) = results["8-nothing.pitrace"]
+    else {
+      Issue.record("not bad")
+      return
+    }
+    #expect(unfit.contains("NOT NULL constraint failed: steps.step") && nothing.contains("is not there"))
     #expect(results["fifo.pitrace"] == .bad(reason: "this is no file"))
     guard case .bad(let crash) = results["0-crash.pitrace"],
       case .bad(let changed) = results["5-changed.pitrace"]
@@ -78,8 +88,8 @@ import Testing
       return
     }
     #expect(crash.contains("signal 11") && changed.contains("changed while it was read"))
-    #expect(results.count == 8)
-    #expect(try archive.failures().count == 6)
+    #expect(results.count == 10)
+    #expect(try archive.failures().count == 8)
     #expect(try archive.runs().count == 2)
   }
 

@@ -41,6 +41,11 @@ struct ArchiveCommand: ParsableCommand {
 
   @OptionGroup var format: TableFormatOptions
 
+  func validate() throws {
+    let others = [page != nil, failures, format.csv || format.json].count { $0 }
+    if page != nil, others > 1 { throw ValidationError("--page goes without --failures, --csv and --json.") }
+  }
+
   func run() throws {
     do {
       let archive = try Archive(reading: folder)
