@@ -81,6 +81,8 @@ public struct Batch: Sendable {
     group.wait()
     // Equal contents that came up while the first of them was being read.
     for index in state.deferred { read(index, state) }
+    // Of workers that were ended from outside.
+    try archive.removeLeftovers()
     if let failure = state.failure { throw failure }
     var outcome = Outcome(results: state.results)
     for (path, reason) in found.unreadable {
@@ -117,7 +119,7 @@ public struct Batch: Sendable {
     guard trace >= 0 else { return try failed(path, nil, Self.cause(errno)) }
     defer { close(trace) }
     guard fstat(trace, &status) == 0, let id = ContentID(reading: trace) else {
-      return try failed(path, nil, Self.cause(errno))
+      return try failed(path, nil, "cannot be read: \(String(cString: strerror(errno)))")
     }
     guard state.claim(id) else {
       state.putOff(index)
@@ -161,7 +163,7 @@ public struct Batch: Sendable {
     case .tooLong:
       return try failed(path, id, "not read within \(options.secondsAllowed) s; --timeout allows it more")
     case .notStarted(let code):
-      throw .cannotWrite(folder, cause: "the analyzer cannot be started: \(Self.cause(code))")
+      throw .cannotWrite(folder, cause: "the analyzer cannot be started: \(String(cString: strerror(code)))")
     }
   }
 

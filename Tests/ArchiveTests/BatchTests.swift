@@ -21,7 +21,7 @@ import Testing
       content=$(cat; echo x); content=${content%x}
       echo "$5" >>"\(scratch.path)/log"
       case "${content%%$'\\n'*}" in
-        crash) kill -SEGV $$ ;;
+        crash) mkdir "${4%/*}/.half"; cp "\(scratch.path)"/tables/* "${4%/*}/.half"; kill -SEGV $$ ;;
         hang) exec sleep 60 ;;
         full) echo "prof-analyze: no room" >&2; exit 5 ;;
         flood) yes "prof-analyze: standard input: noise" | head -c 10000000 >&2; exit 3 ;;
@@ -91,6 +91,7 @@ import Testing
     #expect(results.count == 10)
     #expect(try archive.failures().count == 8)
     #expect(try archive.runs().count == 2)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: "\(archive.folder)/runs").count == 2)
   }
 
   @Test func whatIsKnownIsNotReadAgain() throws {
