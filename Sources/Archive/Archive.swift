@@ -35,13 +35,9 @@ public final class Archive: Sendable {
     }
     configuration.busyMode = .timeout(30)
     try self.init(folder, configuration)
-    do {
-      try database.write { db in
-        let isNew = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
-        if isNew { try db.execute(sql: String(decoding: PackageResources.schema_sql, as: UTF8.self)) }
-      }
-    } catch {
-      throw .cannotWrite(indexFile, cause: Self.text(error))
+    try write { db in
+      let isNew = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+      if isNew { try db.execute(sql: String(decoding: PackageResources.schema_sql, as: UTF8.self)) }
     }
     try check()
   }
@@ -52,8 +48,7 @@ public final class Archive: Sendable {
     do {
       database = try DatabaseQueue(path: file, configuration: configuration)
     } catch {
-      throw configuration.readonly
-        ? .cannotRead(file, cause: Self.text(error)) : .cannotWrite(file, cause: Self.text(error))
+      throw .index(file, error, isWriting: !configuration.readonly)
     }
   }
 
@@ -85,18 +80,18 @@ public final class Archive: Sendable {
   }
 
   func read<T>(_ body: (Database) throws -> T) throws(ArchiveError) -> T {
-    do { return try database.read(body) } catch { throw .cannotRead(indexFile, cause: Self.text(error)) }
+    do {
+      return try database.read(body)
+    } catch {
+      throw .index(indexFile, error, isWriting: false)
+    }
   }
 
   func write<T>(_ body: (Database) throws -> T) throws(ArchiveError) -> T {
     do {
       return try database.write(body)
     } catch {
-      let refusals: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_TOOBIG, .SQLITE_RANGE]
-      if let error = error as? DatabaseError, refusals.contains(error.resultCode) {
-        throw .notAccepted(Self.text(error))
-      }
-      throw .cannotWrite(indexFile, cause: Self.text(error))
+      throw .index(indexFile, error, isWriting: true)
     }
   }
 

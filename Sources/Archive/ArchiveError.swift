@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 
 /// Why an archive cannot be used.
 public enum ArchiveError: Error, Sendable, CustomStringConvertible {
@@ -6,6 +7,8 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
   case notAnArchive(String)
   /// The index is of another version of this program, or another program's database.
   case otherSchema(file: String, version: Int)
+  /// The index cannot be understood by SQLite.
+  case damaged(String, cause: String)
   /// Another `batch` writes into it.
   case inUse(String)
   /// Something is where results are to go, and it is not results.
@@ -20,7 +23,7 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
   /// Whether results could not be written; otherwise what was there could not be used.
   public var isAboutWriting: Bool {
     switch self {
-    case .notAnArchive, .otherSchema, .cannotRead, .notAccepted: false
+    case .notAnArchive, .otherSchema, .damaged, .cannotRead, .notAccepted: false
     case .inUse, .inTheWay, .cannotWrite, .workerCannotWrite: true
     }
   }
@@ -32,6 +35,8 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
     case .otherSchema(let file, let version):
       "\(file): has schema version \(version), this prof-analyze knows \(Archive.schemaVersion) only; "
         + "make a new archive with -o, or use the version that wrote it"
+    case .damaged(let file, let cause):
+      "\(file): is damaged or no index: \(cause); move it away, and `prof-analyze batch` makes it again from the traces"
     case .inUse(let folder): "\(folder): another `prof-analyze batch` writes into it; wait for its end"
     case .inTheWay(let path):
       "\(path): is there already and holds other things than results; name a new folder with -o"
@@ -40,6 +45,16 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
       "\(path): cannot be written: \(cause); check that there is room, and that you may write there"
     case .notAccepted(let cause): "the index does not take its results: \(cause)"
     case .workerCannotWrite(let message): message
+    }
+  }
+
+  /// What SQLite says of a file.
+  static func index(_ file: String, _ error: any Error, isWriting: Bool) -> ArchiveError {
+    let cause = Archive.text(error)
+    switch (error as? DatabaseError)?.resultCode {
+    case .SQLITE_NOTADB?, .SQLITE_CORRUPT?: return .damaged(file, cause: cause)
+    case .SQLITE_CONSTRAINT?, .SQLITE_MISMATCH?, .SQLITE_TOOBIG?, .SQLITE_RANGE?: return .notAccepted(cause)
+    default: return isWriting ? .cannotWrite(file, cause: cause) : .cannotRead(file, cause: cause)
     }
   }
 

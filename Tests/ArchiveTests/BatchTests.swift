@@ -5,7 +5,10 @@ import Testing
 @testable import Archive
 
 /// Batches with a worker that does what the trace says.
-@Suite struct BatchTests {
+///
+/// One after the other: a program that is being written is busy, and a process that another test makes just then has it
+/// open too.
+@Suite(.serialized) struct BatchTests {
   private let scratch: Scratch
   private let traces: String
   private let archive: Archive
