@@ -338,7 +338,7 @@ def test_fork_after_more_children_than_there_is_room_for(binary, text, trace):
 def test_engine_while_another_thread_maps_code(binary, text, trace):
     """A halt of one thread that comes while the process is being continued for another must not be forgotten: the
     engine would run without probes until the next look."""
-    for _ in range(6):
+    for _ in range(3):
         with recorded(trace, binary) as target:
             target.ask("map")
             assert target.load().generate(24) == text[:24]
