@@ -36,7 +36,13 @@ struct TableFormatOptions: ParsableArguments {
 
   /// Writes the whole of a table to standard output.
   func write<Table: StatisticsTable>(_ table: Table) throws {
-    let output = Output.standard()
+    try Self.write(table, encoder, to: Output.standard())
+  }
+
+  /// Writes the whole of a table, and closes the output.
+  static func write<Table: StatisticsTable>(
+    _ table: Table, _ encoder: any TableEncoder, to output: Output
+  ) throws {
     var encoder = encoder
     var text: [UInt8] = []
     encoder.begin(Table.columns + table.extraColumns, into: &text)

@@ -62,18 +62,19 @@ struct ExpertsCommand: ParsableCommand {
     "no expert routing in this trace: not a mixture of experts, or recorded with --no-experts, --no-structure or a"
     + " lower --level"
 
+  /// What is missing when the recorder cut rows.
+  static func cut(_ rows: Int) -> String {
+    "\(rows) rows of expert ids were cut by the recorder; their last slots are missing"
+  }
+
   private func writeRows(of trace: OpenTrace) throws {
-    let output = Output.standard()
-    let writer = RowWriter(format.streamingEncoder, ExpertRows.columns, output)
+    let writer = RowWriter(format.streamingEncoder, ExpertRows.columns, Output.standard())
     var rows = ExpertRows { writer.write($0) }
     let statistics = try trace.read(into: &rows)
-    writer.finish()
-    try output.close()
+    try writer.close()
     if rows.count == 0 { complain("\(trace.file.name): \(Self.noRouting)") }
     if rows.cutActivations > 0 {
-      complain(
-        "\(trace.file.name): \(rows.cutActivations) rows of expert ids were cut by the recorder;"
-          + " their last slots are missing")
+      complain("\(trace.file.name): \(Self.cut(rows.cutActivations))")
     }
     try trace.finish(statistics)
     if rows.cutActivations > 0 { throw ExitCode(ExitStatus.partial) }
@@ -81,7 +82,7 @@ struct ExpertsCommand: ParsableCommand {
 }
 
 /// Writes rows as they come.
-private final class RowWriter {
+final class RowWriter {
   private var encoder: any TableEncoder
   private let output: Output
   private var text: [UInt8] = []
@@ -99,9 +100,11 @@ private final class RowWriter {
     if text.count >= 1 << 15 { send() }
   }
 
-  func finish() {
+  /// Writes what is left, and closes the output.
+  func close() throws(OutputError) {
     encoder.end(into: &text)
     send()
+    try output.close()
   }
 
   private func send() {
