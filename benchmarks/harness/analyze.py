@@ -43,13 +43,14 @@ class Traces:
         # Not compressed: the size is in the number of its chunks.
         self.gigabyte = self._repeat("gigabyte.pitrace", GIGABYTE // 28, "--compress", "0")
         self.peers = peers.Inputs(self.long["10 million"], folder)
+        self.peers.prepare()
 
     def _repeat(self, name: str, operators: int, *options: str) -> pathlib.Path:
         path = self.folder / name
         said = self.folder / f"{name}.txt"
         if not said.exists():
             command = [REPEATER, self.base, "-o", path, "--operators", str(operators), *options]
-            said.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stderr)
+            said.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         self.records[path] = int(re.search(r"(\d+) records", said.read_text())[1])
         return path
 

@@ -16,22 +16,29 @@ class Inputs:
     """The operators of a trace in the peers' formats."""
 
     def __init__(self, trace: pathlib.Path, folder: pathlib.Path):
+        self.trace = trace
         self.csv, self.parquet, self.binary = (folder / f"operators.{kind}" for kind in ("csv", "parquet", "bin"))
         self.calls = folder / "uftrace.data"
-        if not self.csv.exists():
-            export = [places.ANALYZER, "export", trace, "-o", self.csv, "--what", "operators", "--format", "csv"]
-            subprocess.run(export, check=True)
-        import duckdb  # the peers' packages are there by now
+        self._counted = folder / "operators.txt"
 
+    def prepare(self) -> None:
+        if not self._counted.exists():
+            # In a process of its own: the memory of the one that starts a command counts as the command's.
+            subprocess.run([sys.executable, __file__, self.trace, self.csv.parent], check=True)
+        self.rows = int(self._counted.read_text())
+
+    def make(self) -> None:
+        import duckdb
+
+        export = [places.ANALYZER, "export", self.trace, "-o", self.csv, "--what", "operators", "--format", "csv"]
+        subprocess.run(export, check=True)
         connection = duckdb.connect()
-        if not self.parquet.exists():
-            connection.execute(f"copy (from '{self.csv}') to '{self.parquet}' (format parquet, compression zstd)")
+        connection.execute(f"copy (from '{self.csv}') to '{self.parquet}' (format parquet, compression zstd)")
         self.rows = connection.execute(f"select count(*) from '{self.parquet}'").fetchall()[0][0]
-        if not self.binary.exists():
-            self._write_binary()
-        if not self.calls.exists():
-            program = [places.PROGRAMS / "calls", str(PARTS["calls"])]
-            subprocess.run(["uftrace", "record", "-d", self.calls, "--buffer", "64M", *program], check=True)
+        self._write_binary()
+        program = [places.PROGRAMS / "calls", str(PARTS["calls"])]
+        subprocess.run(["uftrace", "record", "-d", self.calls, "--buffer", "64M", *program], check=True)
+        self._counted.write_text(str(self.rows))
 
     def _write_binary(self) -> None:
         """As printf_chrome.c reads it: the names, then a structure for each operator."""
@@ -89,3 +96,6 @@ CHROME = [
     Peer("`uftrace dump --chrome`", "3 million calls of its own",
          lambda inputs: ["uftrace", "dump", "--chrome", "-d", str(inputs.calls)]),
 ]  # fmt: skip
+
+if __name__ == "__main__":
+    Inputs(*map(pathlib.Path, sys.argv[1:3])).make()
