@@ -31,14 +31,25 @@ struct {
   __type(value, pi_u8);
 } mapping SEC(".maps");
 
-/* Processes that were told to stop, and how often: for the recorder to look at and to
- * continue, or for its watchdog. */
+/* Processes that were told to stop, and how often. Those whose number is not that of
+ * `continued` are for the recorder to look at and to continue, or for its watchdog. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 8192);
   __type(key, pi_u32);
   __type(value, pi_u32);
 } halted SEC(".maps");
+
+/* At which of its halts each process was last continued; written by the recorder only. Were
+ * the entry of `halted` deleted instead, a halt between the decision and the deletion, which
+ * is long where the recorder is preempted, would be forgotten: new code would run without
+ * probes. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 8192);
+  __type(key, pi_u32);
+  __type(value, pi_u32);
+} continued SEC(".maps");
 
 /* True when the process is in the map, one halt more. */
 static __always_inline bool note_halt(pi_u32 tgid) {
@@ -131,7 +142,11 @@ int follow_end(struct bpf_raw_tracepoint_args *ctx) {
   pi_u64 thread = bpf_get_current_pid_tgid();
   pi_u32 tgid = thread >> 32;
 
-  if (state.has_children && (pi_u32)thread == tgid)
+  if ((pi_u32)thread != tgid)
+    return 0;
+  bpf_map_delete_elem(&halted, &tgid);
+  bpf_map_delete_elem(&continued, &tgid);
+  if (state.has_children)
     bpf_map_delete_elem(&followed, &tgid);
   return 0;
 }

@@ -154,7 +154,7 @@ static void ignore_ends(void) {
     signal(ends[i], SIG_IGN);
 }
 
-int shim_start_watchdog(int keep, void *context, void (*last)(void *context)) {
+int shim_start_watchdog(int keep, int keep_too, void *context, void (*last)(void *context)) {
   int alive[2];
 
   if (pipe2(alive, O_CLOEXEC))
@@ -173,7 +173,7 @@ int shim_start_watchdog(int keep, void *context, void (*last)(void *context)) {
     ignore_ends();
     /* Nothing of the recorder's may live on in here: its pipes, its trace. */
     for (int fd = 0; fd < 1024; fd++)
-      if (fd != alive[0] && fd != keep)
+      if (fd != alive[0] && fd != keep && fd != keep_too)
         close(fd);
     while (read(alive[0], &byte, 1) < 0 && errno == EINTR)
       ;

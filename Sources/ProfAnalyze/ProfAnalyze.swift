@@ -26,7 +26,7 @@ struct ProfAnalyze: ParsableCommand {
       InfoCommand.self, SummaryCommand.self, TokensCommand.self, OpsCommand.self, NodesCommand.self,
       RooflineCommand.self, ExpertsCommand.self, BackendsCommand.self, SpeculationCommand.self,
       ThreadsCommand.self, ExplainCommand.self, TimelineCommand.self, DagCommand.self, ReportCommand.self,
-      CheckCommand.self, TablesCommand.self, BatchCommand.self, ArchiveCommand.self,
+      ExportCommand.self, CheckCommand.self, TablesCommand.self, BatchCommand.self, ArchiveCommand.self,
     ])
 }
 

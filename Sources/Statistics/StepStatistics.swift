@@ -33,10 +33,11 @@ public struct StepTime: Sendable, Equatable {
 /// Collects the token steps of a run with the time inside and behind each.
 ///
 /// Memory grows with the number of token steps (about 250 bytes each).
-public struct StepStatistics: RunVisitor {
+public struct StepStatistics: RunVisitor, Sendable {
   /// In order of their end.
   public private(set) var steps: [TokenStep] = []
-  private var times: [Int: StepTime] = [:]
+  /// By the step's index, which counts from 0.
+  private var times: [StepTime] = []
   /// Time of the step that spans come for; written back when another one's come.
   private var current: (step: Int, time: StepTime)?
   /// Ends of the graphs counted last, to tell an outer graph from those inside it.
@@ -49,7 +50,7 @@ public struct StepStatistics: RunVisitor {
   /// The time of a step by its index; zeros where nothing was recorded in it.
   public func time(ofStep index: Int) -> StepTime {
     if let current, current.step == index { return current.time }
-    return times[index] ?? StepTime()
+    return times.indices.contains(index) ? times[index] : StepTime()
   }
 
   /// What a step's threads counted: the calling one from begin to end, the others in operators and barriers. A counter
@@ -144,8 +145,15 @@ public struct StepStatistics: RunVisitor {
   private mutating func select(_ step: Int) {
     if let current {
       if current.step == step { return }
-      times[current.step] = current.time
+      keep(current.time, ofStep: current.step)
     }
-    current = (step, times[step] ?? StepTime())
+    current = (step, times.indices.contains(step) ? times[step] : StepTime())
+  }
+
+  private mutating func keep(_ time: StepTime, ofStep step: Int) {
+    if step >= times.count {
+      times.append(contentsOf: repeatElement(StepTime(), count: step + 1 - times.count))
+    }
+    times[step] = time
   }
 }

@@ -335,6 +335,17 @@ def test_fork_after_more_children_than_there_is_room_for(binary, text, trace):
     assert found.count(pitrace.TOKEN_END) > 600, "the child was not followed"
 
 
+def test_engine_while_another_thread_maps_code(binary, text, trace):
+    """A halt of one thread that comes while the process is being continued for another must not be forgotten: the
+    engine would run without probes until the next look."""
+    for _ in range(3):
+        with recorded(trace, binary) as target:
+            target.ask("map")
+            assert target.load().generate(24) == text[:24]
+            assert target.end(7) == 7
+        expect_steps(trace, 24)
+
+
 def test_child_dies_while_probes_go_in(binary, tmp_path):
     """The command goes on without it, and so does the recording."""
     for attempt in range(8):

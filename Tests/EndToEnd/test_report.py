@@ -179,11 +179,20 @@ def test_losses_and_a_cut(dense, tmp_path):
     offsets = test_damage.chunk_offsets(whole)
     middle = len(offsets) // 2
     trace, page = tmp_path / "holed.pitrace", tmp_path / "holed.html"
-    trace.write_bytes(whole[: offsets[middle]] + whole[offsets[middle + 1] :])
-    html = report(trace, page, PARTIAL)
-    expect_sound(page)
-    assert re.search(r"\d+ records? lost", section(html, "quality"))
-    assert 'class="lost"' in section(html, "tokens")
+    shown = 0
+    # Which chunk has which records depends on how fast the machine was; where a step is left, each that had some shows.
+    for first, next in zip(offsets, offsets[1:]):
+        trace.write_bytes(whole[:first] + whole[next:])
+        tokens = commands.analyze("tokens", trace, "--csv")
+        lost = re.search(r"(\d+) records? lost", tokens.stderr)
+        if not lost or len(tokens.stdout.splitlines()) < 2:
+            continue
+        html = report(trace, page, PARTIAL)
+        expect_sound(page)
+        assert f"{lost[1]} record" in section(html, "quality").replace("\u202f", "")
+        assert 'class="lost"' in section(html, "tokens")
+        shown += 1
+    assert shown
     trace.write_bytes(whole[: offsets[middle] + 40])
     html = report(trace, page, PARTIAL)
     expect_sound(page)

@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
 
 import commands  # noqa: E402
+import from_disk  # noqa: E402
 from commands import Workload  # noqa: E402
 from figures_list import FIGURES, Figure  # noqa: E402
 from servers import Server  # noqa: E402
@@ -77,14 +78,15 @@ def record_server(output: pathlib.Path, tokens: int, **options) -> None:
 
 
 def make_recordings(folder: pathlib.Path) -> None:
-    record(folder / "dense-1.pitrace", chat(64, 1, "1"), "--sched", "--pmc", FAULTS)
-    record(folder / "dense-2.pitrace", chat(64, 2), "--sched", "--pmc", FAULTS)
+    record(folder / "dense-1.pitrace", chat(64, 1, "1"), "--calibrate", "--sched", "--pmc", FAULTS)
+    record(folder / "dense-2.pitrace", chat(24, 2), "--sched", "--pmc", FAULTS)
     with competitor(1):
         record(folder / "interference.pitrace", chat(32, 1, "1"), "--sched", "--pmc", FAULTS)
     long = ["taskset", "-c", "1", *Workload("dense-q8_0", 1, tokens=1500).command(), "--context", "4096"]
     record(folder / "long.pitrace", long)
     moe = ["taskset", "-c", "1", *Workload("mixtral-q8_0", 1, tokens=120).command()]
     record(folder / "moe.pitrace", moe, "--sched", "--pmc", FAULTS)
+    from_disk.record(folder / "disk.pitrace", folder)
     record_server(folder / "cpu.pitrace", 24)
     environment = os.environ | {"GGML_VK_VISIBLE_DEVICES": "0"}
     record_server(folder / "vulkan.pitrace", 24, device="Vulkan0", layers=2, environment=environment)
@@ -99,7 +101,7 @@ def output_of(figure: Figure, folder: pathlib.Path) -> str:
     if result.returncode not in (commands.COMPLETE, commands.PARTIAL):
         raise SystemExit(f"figures: prof-analyze {figure.command} failed: {result.stderr.strip()}")
     lines = (result.stdout + result.stderr if figure.shows_messages else result.stdout).splitlines()
-    text = "\n".join(line[:110] for line in figure.select(lines)).replace(f"{folder}/", "")
+    text = "\n".join(line[:150] for line in figure.select(lines)).replace(f"{folder}/", "")
     if figure.is_quiet:
         files = [folder / word[1:] for word in shlex.split(figure.command) if word.startswith("$")]
         text = ", ".join(f"{file.name} {file.stat().st_size:,} bytes" for file in files)

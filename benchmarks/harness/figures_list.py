@@ -56,10 +56,15 @@ FIGURES = [
         "timeline $dense-2.pitrace -o $timeline.pftrace", messages, "A picture from the Perfetto UI is in the README.",
         shows_messages=True, is_quiet=True,
     ),
+    Figure(
+        "Memory-bound or compute-bound", "summary $dense-1.pitrace", heading("Verdict"),
+        "Recorded with `--calibrate`: against the ceilings that were measured on this machine before the target started.",
+    ),
+    Figure("The roofline of each operator type", "roofline $dense-1.pitrace", first(16)),
     Figure("Fig. 6: time and bandwidth by operator type", "ops $dense-1.pitrace", first(9)),
     Figure("Fig. 10: the same operators with one thread more", "ops $dense-2.pitrace", first(9)),
     Figure(
-        "Fig. 11: threads, barriers, balance", "summary $dense-2.pitrace", heading("Threads", "Balance"),
+        "Fig. 11: threads, barriers, balance", "summary $dense-2.pitrace", heading("Threads"),
         "A thread that finishes early waits at the barrier.",
     ),
     Figure(
@@ -77,10 +82,14 @@ FIGURES = [
     ),
     Figure("Graphs on two backends in one step", "backends $vulkan.pitrace", first(6)),
     Figure(
-        "Fig. 13: experts, their reuse, and what it costs", "summary $moe.pitrace", heading("Experts"),
+        "Fig. 13: experts and their reuse", "summary $moe.pitrace", heading("Experts"),
         "A model with random weights, of the shape of a small Mixtral.",
     ),
-    Figure("Fig. 13: time by reuse distance", "experts $moe.pitrace --reuse", first(9)),
+    Figure(
+        "Fig. 13: experts from the disk", "summary $disk.pitrace", heading("Experts"),
+        "The model's file is thrown out of memory every 20 tokens.",
+    ),
+    Figure("Fig. 13: time and major faults by reuse distance", "experts $disk.pitrace --reuse", first(9)),
     Figure(
         "Speculative decoding (not in the paper)", "summary $speculative.pitrace", heading("Speculative"),
         "Draft and target have random weights.",

@@ -107,8 +107,8 @@ bool shim_pidfd_ended(int fd);
 const void *shim_run_in_child(void *context, void (*work)(void *context, int output), uint64_t *bytes);
 int shim_write_all(int fd, const void *buffer, uint64_t bytes);
 /* A process that calls `last` when this one has ended, however it ended, and then ends. It
- * keeps the descriptor `keep`. A descriptor to close, which ends it, or -1. */
-int shim_start_watchdog(int keep, void *context, void (*last)(void *context));
+ * keeps the descriptors `keep` and `keep_too`. A descriptor to close, which ends it, or -1. */
+int shim_start_watchdog(int keep, int keep_too, void *context, void (*last)(void *context));
 /* A child with this name (at most 15 characters) that makes a system call each millisecond
  * until it is ended. Its pid, or -1. */
 int shim_fork_sleeper(const char *name);

@@ -21,6 +21,7 @@ final class ProbeObject {
   private let counters: Int32
   private let followed: Int32
   private let halted: Int32
+  private let continued: Int32
   private let calibrations: Int32
   /// Of --pmc: takes the descriptor of counter i on CPU c at i times CPUs + c.
   let counterEvents: Int32
@@ -67,6 +68,7 @@ final class ProbeObject {
     counters = bpf_map__fd(try map("counters"))
     followed = bpf_map__fd(try map("followed"))
     halted = bpf_map__fd(try map("halted"))
+    continued = bpf_map__fd(try map("continued"))
     calibrations = bpf_map__fd(try map("calibrations"))
     counterEvents = bpf_map__fd(try map("counter_events"))
     // libbpf's own copy of the section is what the map began with; only its skeletons remap it.
@@ -157,13 +159,16 @@ final class ProbeObject {
   func unfollow(_ pid: Int32) {
     var key = UInt32(bitPattern: pid)
     bpf_map_delete_elem(followed, &key)
+    forgetHalts(of: pid)
   }
 
-  /// How often the process has halted, 0 when it does not need to be continued.
-  func halts(of pid: Int32) -> UInt32 {
+  /// How often the process has halted.
+  func halts(of pid: Int32) -> UInt32 { count(of: pid, in: halted) }
+
+  private func count(of pid: Int32, in map: Int32) -> UInt32 {
     var process = UInt32(bitPattern: pid)
     var count: UInt32 = 0
-    return bpf_map_lookup_elem(halted, &process, &count) == 0 ? count : 0
+    return bpf_map_lookup_elem(map, &process, &count) == 0 ? count : 0
   }
 
   /// The processes that have halted and were not continued yet.
@@ -171,23 +176,35 @@ final class ProbeObject {
     var processes: [Int32] = []
     var process: UInt32 = 0
     var found = bpf_map_get_next_key(halted, nil, &process)
-    while found == 0, processes.count < 1024 {
-      processes.append(Int32(bitPattern: process))
+    // Behind an entry that was deleted meanwhile the kernel begins again: so not without an end.
+    var left = 8192
+    while found == 0, processes.count < 1024, left > 0 {
+      let pid = Int32(bitPattern: process)
+      if halts(of: pid) != count(of: pid, in: continued) { processes.append(pid) }
       var previous = process
       found = bpf_map_get_next_key(halted, &previous, &process)
+      left -= 1
     }
     return processes
   }
 
-  /// Continues a process that has halted so often. If it halts again meanwhile, it stays in the list.
+  /// Continues a process that has halted so often. If it has halted again, it stays in the list: also when the
+  /// signal has taken that halt back.
   func resume(_ pid: Int32, after halts: UInt32) {
-    _ = shim_kill(pid, shim_sigcont)
-    guard self.halts(of: pid) == halts else { return }
+    guard shim_kill(pid, shim_sigcont) == 0 else { return forgetHalts(of: pid) }
+    // Only now: the watchdog continues it should this process die in between.
+    var process = UInt32(bitPattern: pid)
+    var count = halts
+    bpf_map_update_elem(continued, &process, &count, 0)
+    // It has ended meanwhile, and follow_end has deleted its entries: the number may come again for another.
+    if self.halts(of: pid) == 0 { forgetHalts(of: pid) }
+  }
+
+  /// The process has ended.
+  func forgetHalts(of pid: Int32) {
     var process = UInt32(bitPattern: pid)
     bpf_map_delete_elem(halted, &process)
-    // Another thread may have halted between the two calls, and its entry is gone: so once more. One that halts
-    // from here on has an entry of its own.
-    _ = shim_kill(pid, shim_sigcont)
+    bpf_map_delete_elem(continued, &process)
   }
 
   /// Puts a process that is about to be stopped into the list, so that the watchdog knows it.
@@ -205,7 +222,7 @@ final class ProbeObject {
   ///
   /// - Returns: a descriptor; closing it ends the watch. Negative when there is no watch.
   func startWatchdog() -> Int32 {
-    shim_start_watchdog(halted, Unmanaged.passUnretained(self).toOpaque()) { context in
+    shim_start_watchdog(halted, continued, Unmanaged.passUnretained(self).toOpaque()) { context in
       guard let context else { return }
       Unmanaged<ProbeObject>.fromOpaque(context).takeUnretainedValue().resumeAll()
     }

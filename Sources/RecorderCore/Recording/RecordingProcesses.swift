@@ -45,11 +45,12 @@ extension Recording {
   }
 
   /// Kernels since 6.14, and what was corrected before, send a tracepoint's signal from an interrupt, so the entry in
-  /// the list can come first: a SIGCONT then would be too early, and the process would stay stopped for good.
+  /// the list can come first: a SIGCONT then would be too early, and the process would stay stopped for good. And
+  /// the SIGCONT for an earlier halt may have taken this one's signal back: so one that runs is stopped from here.
   ///
   /// - Returns: whether the process has stopped, is gone, or has not stopped for so long that it will not.
   private func standsStill(_ pid: Int32, now: UInt64) -> Bool {
-    let patience: UInt64 = 100_000_000
+    let patience: UInt64 = 1_000_000_000
     let state = ProcessMaps.state(of: pid)
     let index = stopping.firstIndex { $0.pid == pid }
     if state == nil || state == UInt8(ascii: "T") || state == UInt8(ascii: "t")
@@ -58,7 +59,10 @@ extension Recording {
       if let index { stopping.remove(at: index) }
       return true
     }
-    if index == nil { stopping.append((pid, now)) }
+    if index == nil {
+      stopping.append((pid, now))
+      _ = shim_kill(pid, shim_sigstop)
+    }
     return false
   }
 

@@ -30,10 +30,14 @@ struct TokenChart {
 
   /// Returns nil without any step of a known length.
   ///
-  /// - Parameter lossEnd: where the last loss ends: steps that are missing for it would have been there.
-  init?(_ series: TokenSeries, lossEnd: TraceTime? = nil) {
+  /// - Parameter losses: from where the first begins to where the last ends: steps that are missing for them would
+  ///   have been there.
+  init?(_ series: TokenSeries, losses: TimeRange? = nil) {
     guard var range = series.range, range.duration > 0 else { return nil }
-    if let lossEnd { range.end = max(range.end, lossEnd) }
+    if let losses {
+      range.start = min(range.start, losses.start)
+      range.end = max(range.end, losses.end)
+    }
     self.series = series
     self.range = range
     isOverTime = series.busyShare >= 0.3

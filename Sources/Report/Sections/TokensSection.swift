@@ -29,8 +29,7 @@ extension ReportPage {
   }
 
   private var tokenChart: TokenChart? {
-    let lossEnd = statistics.losses.stretches.last.map { statistics.losses.window.time(at: $0.upperBound) }
-    return TokenChart(TokenSeries(statistics.run.steps), lossEnd: lossEnd)
+    TokenChart(TokenSeries(statistics.run.steps), losses: statistics.losses.extent)
   }
 
   /// What the script zooms into.

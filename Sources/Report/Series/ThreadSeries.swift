@@ -47,6 +47,13 @@ struct MarkedParts: Sendable {
     for part in first...max(first, last) { isMarked[part] = true }
   }
 
+  /// From the first marked part to the last; nil without any.
+  var extent: TimeRange? {
+    let stretches = stretches
+    guard let first = stretches.first, let last = stretches.last else { return nil }
+    return TimeRange(start: window.time(at: first.lowerBound), end: window.time(at: last.upperBound))
+  }
+
   /// Consecutive marked parts, as fractions of the window.
   var stretches: [ClosedRange<Double>] {
     var result: [ClosedRange<Double>] = []

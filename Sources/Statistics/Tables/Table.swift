@@ -56,8 +56,9 @@ public struct Column: Sendable, Hashable {
 /// A table with fixed columns: the ones of the interface first, additions behind them.
 public protocol StatisticsTable {
   associatedtype Row
+  associatedtype Rows: RandomAccessCollection = [Row] where Rows.Element == Row
   static var columns: [Column] { get }
-  var rows: [Row] { get }
+  var rows: Rows { get }
   /// One cell per column.
   static func cells(_ row: Row) -> [Cell]
   /// Columns that only some recordings have, behind the others.

@@ -60,21 +60,22 @@ public struct CSVTableEncoder: TableEncoder {
   }
 }
 
-/// A JSON array of objects, one a line; what was not recorded is `null`.
+/// A JSON array of objects, one a line, or the lines alone (newline-delimited JSON); what was not recorded is `null`.
 public struct JSONTableEncoder: TableEncoder {
+  private let isArray: Bool
   private var names: [String] = []
   private var isFirst = true
 
-  public init() {}
+  public init(isArray: Bool = true) { self.isArray = isArray }
 
   public mutating func begin(_ columns: [Column], into text: inout [UInt8]) {
     names = columns.map { jsonString($0.name) }
     isFirst = true
-    text.append(UInt8(ascii: "["))
+    if isArray { text.append(UInt8(ascii: "[")) }
   }
 
   public mutating func row(_ cells: [Cell], into text: inout [UInt8]) {
-    text.append(contentsOf: (isFirst ? "\n{" : ",\n{").utf8)
+    text.append(contentsOf: (!isArray ? "{" : isFirst ? "\n{" : ",\n{").utf8)
     isFirst = false
     for (index, cell) in cells.enumerated() {
       if index > 0 { text.append(UInt8(ascii: ",")) }
@@ -88,11 +89,11 @@ public struct JSONTableEncoder: TableEncoder {
         text.append(contentsOf: (value.isFinite ? formatDecimal(value, digits: 6) : "null").utf8)
       }
     }
-    text.append(UInt8(ascii: "}"))
+    text.append(contentsOf: (isArray ? "}" : "}\n").utf8)
   }
 
   public mutating func end(into text: inout [UInt8]) {
-    text.append(contentsOf: "\n]\n".utf8)
+    if isArray { text.append(contentsOf: "\n]\n".utf8) }
   }
 }
 

@@ -13,8 +13,11 @@ public struct TokenTable: StatisticsTable, Sendable {
     public var counters: CounterDelta?
   }
 
+  private let statistics: StepStatistics
   /// In order of start.
-  public var rows: [Row]
+  private let steps: [TokenStep]
+  private let hasGraphs: Bool
+  private let hasOperators: Bool
   private let counters: [CounterColumn]
 
   public var extraColumns: [Column] { Column.counters(counters, behind: Self.columns) }
@@ -26,14 +29,20 @@ public struct TokenTable: StatisticsTable, Sendable {
   /// - Parameter counters: of the recording.
   public init(_ statistics: StepStatistics, counters: [CounterColumn] = []) {
     self.counters = counters
-    let hasGraphs = statistics.steps.contains { $0.graphCount > 0 }
-    let hasOperators = statistics.steps.contains { $0.operatorCount > 0 }
-    rows = statistics.steps.map {
+    self.statistics = statistics
+    hasGraphs = statistics.steps.contains { $0.graphCount > 0 }
+    hasOperators = statistics.steps.contains { $0.operatorCount > 0 }
+    let isInOrder = zip(statistics.steps, statistics.steps.dropFirst()).allSatisfy { $0.index <= $1.index }
+    steps = isInOrder ? statistics.steps : statistics.steps.sorted { $0.index < $1.index }
+  }
+
+  /// Made as they are asked for: of a long trace they would take more room than all that they are made from.
+  public var rows: LazyMapCollection<[TokenStep], Row> {
+    steps.lazy.map { step in
       Row(
-        step: $0, time: statistics.time(ofStep: $0.index), hasGraphs: hasGraphs,
-        hasOperators: hasOperators && $0.hasOperatorProbes, counters: statistics.counters(of: $0))
+        step: step, time: statistics.time(ofStep: step.index), hasGraphs: hasGraphs,
+        hasOperators: hasOperators && step.hasOperatorProbes, counters: statistics.counters(of: step))
     }
-    rows.sort { $0.step.index < $1.step.index }
   }
 
   public static let columns = [

@@ -8,8 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -155,6 +158,26 @@ static void make_children(int count) {
   }
 }
 
+/* Maps and unmaps a program's code for as long as the process lives. */
+static void *map_for_ever(void *unused) {
+  int file = open("/bin/true", O_RDONLY | O_CLOEXEC);
+
+  for (;;) {
+    void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    if (code == MAP_FAILED)
+      fail("mmap");
+    munmap(code, 4096);
+  }
+  return unused;
+}
+
+static void map_meanwhile(void) {
+  pthread_t thread;
+
+  if (pthread_create(&thread, NULL, map_for_ever, NULL))
+    fail("pthread_create");
+}
+
 /* A filter as containers have it: system calls that its author did not know kill the process. Those of
  * uretprobes and uprobes on x86_64 are 335 and 336. */
 static void filter_system_calls(void) {
@@ -199,6 +222,8 @@ static void obey(const char *word, const char *argument) {
     load_model(argument);
   else if (!strcmp(word, "children"))
     make_children(a);
+  else if (!strcmp(word, "map"))
+    map_meanwhile();
   else if (!strcmp(word, "filter"))
     filter_system_calls();
   else if (!strcmp(word, "ignore"))

@@ -1,5 +1,6 @@
 """Targets that can be told what to do while they are recorded, and proof that recording left no mark on them."""
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -78,13 +79,14 @@ def changed_code(pid: int) -> list[str]:
 def holders(pid: int) -> list[str]:
     """Processes that hold probes in this one."""
     found = []
-    for info in pathlib.Path("/proc").glob("[0-9]*/fdinfo/*"):
-        try:
-            text = info.read_text()
-        except OSError:
-            continue
-        if "link_type:" in text and re.search(rf"^pid:\s*{pid}$", text, re.MULTILINE):
-            found.append(str(info))
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        # It may end while it is looked at.
+        with contextlib.suppress(OSError):
+            for info in (process / "fdinfo").iterdir():
+                with contextlib.suppress(OSError):
+                    text = info.read_text()
+                    if "link_type:" in text and re.search(rf"^pid:\s*{pid}$", text, re.MULTILINE):
+                        found.append(str(info))
     return found
 
 
