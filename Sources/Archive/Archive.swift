@@ -26,14 +26,16 @@ public final class Archive: Sendable {
   }
 
   /// Opens an archive for writing, or makes it.
-  public convenience init(writing folder: String) throws(ArchiveError) {
+  ///
+  /// - Parameter patience: seconds to wait for another program that keeps writers out.
+  public convenience init(writing folder: String, patience: Double = 10) throws(ArchiveError) {
     try makeFolders(upTo: "\(folder)/runs")
     var configuration = Configuration()
     configuration.prepareDatabase { db in
       // A killed writer leaves a whole index; a reader is not in the way while a batch runs.
       try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
     }
-    configuration.busyMode = .timeout(30)
+    configuration.busyMode = .timeout(patience)
     try self.init(folder, configuration)
     try write { db in
       let isNew = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0

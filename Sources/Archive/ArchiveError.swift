@@ -9,6 +9,8 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
   case otherSchema(file: String, version: Int)
   /// The index cannot be understood by SQLite.
   case damaged(String, cause: String)
+  /// Another program has the index open and keeps writers out.
+  case locked(String)
   /// Another `batch` writes into it.
   case inUse(String)
   /// Something is where results are to go, and it is not results.
@@ -24,7 +26,7 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
   public var isAboutWriting: Bool {
     switch self {
     case .notAnArchive, .otherSchema, .damaged, .cannotRead, .notAccepted: false
-    case .inUse, .inTheWay, .cannotWrite, .workerCannotWrite: true
+    case .locked, .inUse, .inTheWay, .cannotWrite, .workerCannotWrite: true
     }
   }
 
@@ -37,6 +39,8 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
         + "make a new archive with -o, or use the version that wrote it"
     case .damaged(let file, let cause):
       "\(file): is damaged or no index: \(cause); move it away, and `prof-analyze batch` makes it again from the traces"
+    case .locked(let file):
+      "\(file): another program is in the middle of a query; end it, and run `prof-analyze batch` again"
     case .inUse(let folder): "\(folder): another `prof-analyze batch` writes into it; wait for its end"
     case .inTheWay(let path):
       "\(path): is there already and holds other things than results; name a new folder with -o"
@@ -54,6 +58,7 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
     switch (error as? DatabaseError)?.resultCode {
     case .SQLITE_NOTADB?, .SQLITE_CORRUPT?: return .damaged(file, cause: cause)
     case .SQLITE_CONSTRAINT?, .SQLITE_MISMATCH?, .SQLITE_TOOBIG?, .SQLITE_RANGE?: return .notAccepted(cause)
+    case .SQLITE_BUSY?, .SQLITE_LOCKED?: return .locked(file)
     default: return isWriting ? .cannotWrite(file, cause: cause) : .cannotRead(file, cause: cause)
     }
   }

@@ -126,6 +126,19 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: own))
   }
 
+  @Test func whoKeepsWritersOutIsSaid() throws {
+    try archive.close()
+    var configuration = Configuration()
+    configuration.busyMode = .immediateError
+    let reader = try DatabaseQueue(path: archive.indexFile, configuration: configuration)
+    try reader.read { db in
+      _ = try Int.fetchOne(db, sql: "SELECT count(*) FROM runs")
+      let error = #expect(throws: ArchiveError.self) { try Archive(writing: archive.folder, patience: 0.1) }
+      #expect(error?.description.contains("in the middle of a query") == true)
+    }
+    _ = try Archive(writing: archive.folder)
+  }
+
   @Test func onlyArchivesAreOpened() throws {
     #expect(throws: ArchiveError.self) { try Archive(reading: scratch.path) }
     try archive.write { try $0.execute(sql: "PRAGMA user_version = 99") }

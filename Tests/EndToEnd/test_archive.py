@@ -172,6 +172,18 @@ def test_content_decides(traces, tmp_path):
     assert "1 read" in commands.expect(batch(folder, trace, options=["--again"]), PARTIAL).stderr
 
 
+def test_a_reader_is_not_in_the_way(traces, tmp_path):
+    """It sees what is new, and the index is one file in the end."""
+    folder, trace = tmp_path / "archive", tmp_path / "x.pitrace"
+    shutil.copy(traces / "dense.pitrace", trace)
+    commands.expect(batch(folder, trace), COMPLETE)
+    with connect(folder) as database:
+        assert database.execute("SELECT count(*) FROM runs").fetchall() == [(1,)]
+        assert "1 read" in commands.expect(batch(folder, traces / "boards/moe.pitrace"), COMPLETE).stderr
+        assert database.execute("SELECT count(*) FROM runs").fetchall() == [(2,)]
+    assert [path.name for path in folder.iterdir() if "archive" in path.name] == ["archive.sqlite"]
+
+
 def test_losses_are_listed_and_results_written(traces, tmp_path):
     trace = tmp_path / "cut.pitrace"
     trace.write_bytes((traces / "dense.pitrace").read_bytes()[:-100])
