@@ -14,7 +14,7 @@ public final class ChunkWriter {
   private let chunk: UnsafeMutableRawBufferPointer
   private let compressor: Compressor
   private let index: ChunkIndex
-  private var number: UInt32 = 0
+  private var number: UInt32
 
   /// Bytes of the records collected.
   public private(set) var rawBytes = 0
@@ -28,7 +28,9 @@ public final class ChunkWriter {
   /// - Parameters:
   ///   - compressionLevel: as zstd counts, negative ones are faster; 0 stores the payload uncompressed.
   ///   - rawCapacity: bytes of records that a chunk takes, 64 KiB to 1 MiB; other values are moved there.
-  public init(compressionLevel: Int32, rawCapacity: Int = 512 * 1024) {
+  ///   - firstNumber: of the first chunk.
+  public init(compressionLevel: Int32, rawCapacity: Int = 512 * 1024, firstNumber: UInt32 = 0) {
+    number = firstNumber
     self.rawCapacity = min(max(rawCapacity & ~7, 1 << 16), Self.maxRawCapacity)
     let maxRecords = self.rawCapacity / ChunkLayout.minRecordBytes
     raw = UnsafeMutableRawPointer.allocate(byteCount: self.rawCapacity, alignment: 16)
@@ -50,7 +52,7 @@ public final class ChunkWriter {
   /// Nothing has been collected since the last seal.
   public var isEmpty: Bool { recordCount == 0 }
 
-  /// Chunks sealed so far.
+  /// Number of the next chunk: that of the chunks sealed so far, where the first was 0.
   public var chunkCount: UInt32 { number }
 
   /// Takes a record that begins with a `pi_record`; pads it with zeros to a multiple of 8 bytes.

@@ -25,4 +25,23 @@ final class Decompressor {
     guard ZSTD_isError(got) == 0, got == count else { return nil }
     return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count])
   }
+
+  /// What the beginning of a frame that was cut short holds, at most `count` bytes; valid until the next call.
+  func decompressBeginning(_ frame: UnsafeRawBufferPointer, of count: Int) -> UnsafeRawBufferPointer {
+    if buffer.count < count {
+      buffer.deallocate()
+      buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+    }
+    let stream = ZSTD_createDCtx()
+    defer { ZSTD_freeDCtx(stream) }
+    guard let stream, let from = frame.baseAddress, let to = buffer.baseAddress else { return .init(start: nil, count: 0) }
+    var input = ZSTD_inBuffer(src: from, size: frame.count, pos: 0)
+    var output = ZSTD_outBuffer(dst: to, size: count, pos: 0)
+    while input.pos < input.size, output.pos < output.size {
+      let (read, made) = (input.pos, output.pos)
+      if ZSTD_isError(ZSTD_decompressStream(stream, &output, &input)) != 0 { break }
+      if input.pos == read, output.pos == made { break }
+    }
+    return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<output.pos])
+  }
 }

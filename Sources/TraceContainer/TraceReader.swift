@@ -26,6 +26,17 @@ public struct TraceReader {
     searchBudget = 16 * min(bytes.count, Int.max / 16)
   }
 
+  /// For a trace whose own header is damaged: begins at the first whole chunk header, or at the end without any.
+  ///
+  /// - Parameter header: what is known of the trace otherwise.
+  public init(_ bytes: UnsafeRawBufferPointer, insteadOfItsOwn header: FileHeader) {
+    self.header = header
+    self.bytes = bytes
+    position = 0
+    searchBudget = 16 * min(bytes.count, Int.max / 16)
+    if (try? Chunk(decoding: bytes, at: 0)) == nil { _ = skipToNextChunk() }
+  }
+
   /// The chunk at ``position``, which moves behind it; nil at the end of the file or behind an END chunk.
   ///
   /// - Throws: `truncated` or `corrupt` with the offset of the damage. The position stays there; go on with
@@ -118,19 +129,7 @@ public struct TraceReader {
       offset += group.recordBytes * group.count
     }
     guard chunk.rawBytes > 0, let from = payload.baseAddress else { return groups }
-    buffer.withUnsafeMutableBytes { rows in
-      guard let to = rows.baseAddress else { return }
-      for (info, group) in zip(chunk.groups, groups) where group.count > 0 && isWanted(group.type) {
-        if info.encoding == UInt8(PI_ENCODING_COLUMNS.rawValue) {
-          Columns.decode(
-            from + group.byteOffset, count: group.count, recordBytes: group.recordBytes,
-            deltas: info.deltaColumns, into: to + group.byteOffset)
-        } else {
-          (to + group.byteOffset).copyMemory(
-            from: from + group.byteOffset, byteCount: group.recordBytes * group.count)
-        }
-      }
-    }
+    Self.unpack(from, zip(chunk.groups, groups), into: &buffer, where: isWanted)
     return groups
   }
 
@@ -143,6 +142,73 @@ public struct TraceReader {
         .wrongChunkKind, at: chunk.offset, "this chunk holds no metadata", next: "look at its kind first")
     }
     return [UInt8](try payload(of: chunk))
+  }
+
+  /// Whether the payload is as it was written: its checksum is right, and what this reader can decode decodes.
+  public func isWhole(_ chunk: Chunk) -> Bool {
+    var rows: [UInt8] = []
+    do throws(TraceError) {
+      if chunk.kind.holdsRecords { _ = try decode(chunk, into: &rows) } else { _ = try payload(of: chunk) }
+      return true
+    } catch {
+      switch error.kind {
+      case .unsupportedCodec, .unsupportedEncoding: return true
+      default: return false
+      }
+    }
+  }
+
+  /// What is left of the chunk at ``position`` when the file ends inside of its payload: the groups of records that
+  /// are there to the last byte. No checksum vouches for them: it is that of the whole payload.
+  ///
+  /// - Parameter buffer: becomes the rows of these groups.
+  /// - Returns: nil when the header is not whole, or no group is.
+  public func cutChunk(into buffer: inout [UInt8]) -> (chunk: Chunk, groups: [RecordGroup])? {
+    guard position < bytes.count else { return nil }
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+    guard let headerBytes = try? Chunk.plausibleHeaderBytes(rest, at: position, of: bytes.count),
+      let chunk = try? Chunk(header: rest, headerBytes, at: position, of: Int.max), chunk.kind.holdsRecords,
+      chunk.storedBytes > rest.count - headerBytes
+    else { return nil }
+    let stored = UnsafeRawBufferPointer(rebasing: rest[headerBytes...])
+    let payload: UnsafeRawBufferPointer
+    switch UInt32(chunk.codec) {
+    case PI_CODEC_STORED.rawValue: payload = stored
+    case PI_CODEC_ZSTD.rawValue: payload = decompressor.decompressBeginning(stored, of: chunk.rawBytes)
+    default: return nil
+    }
+    var offset = 0
+    var groups: [RecordGroup] = []
+    for (index, info) in chunk.groups.enumerated() {
+      let group = RecordGroup(
+        type: info.type, recordBytes: info.recordBytes, count: info.count, byteOffset: offset)
+      offset += info.recordBytes * info.count
+      guard offset <= payload.count, (try? Self.check(info, at: index)) != nil else { break }
+      groups.append(group)
+    }
+    guard let last = groups.last, let from = payload.baseAddress else { return nil }
+    Self.resize(&buffer, to: last.byteOffset + last.recordBytes * last.count)
+    Self.unpack(from, zip(chunk.groups, groups), into: &buffer)
+    return (chunk, groups)
+  }
+
+  private static func unpack(
+    _ from: UnsafeRawPointer, _ groups: Zip2Sequence<[GroupInfo], [RecordGroup]>, into buffer: inout [UInt8],
+    where isWanted: (UInt8) -> Bool = { _ in true }
+  ) {
+    buffer.withUnsafeMutableBytes { rows in
+      guard let to = rows.baseAddress else { return }
+      for (info, group) in groups where group.count > 0 && isWanted(group.type) {
+        if info.encoding == UInt8(PI_ENCODING_COLUMNS.rawValue) {
+          Columns.decode(
+            from + group.byteOffset, count: group.count, recordBytes: group.recordBytes,
+            deltas: info.deltaColumns, into: to + group.byteOffset)
+        } else {
+          (to + group.byteOffset).copyMemory(
+            from: from + group.byteOffset, byteCount: group.recordBytes * group.count)
+        }
+      }
+    }
   }
 
   /// The payload, decompressed; valid until the next call.

@@ -58,6 +58,23 @@ public final class TraceFile: Sendable {
     }
   }
 
+  /// The bytes of a file that need not be a readable trace, for who wants to save what is in it.
+  ///
+  /// - Throws: `TraceFileError` for what cannot be opened.
+  public static func raw(path: String) throws(TraceFileError) -> (name: String, bytes: RawBytes) {
+    let name = path == "-" ? "standard input" : path
+    let descriptor = path == "-" ? dup(0) : open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw systemError(errno, name, "cannot be opened") }
+    defer { close(descriptor) }
+    return (name, RawBytes(mapping: try map(descriptor, name)))
+  }
+
+  /// Mapped as long as this object lives.
+  public struct RawBytes: Sendable {
+    fileprivate let mapping: Mapping
+    public var bytes: UnsafeRawBufferPointer { mapping.bytes }
+  }
+
   /// Copies bytes of the file, as many as there are and the buffer takes; returns how many.
   func copy(from offset: Int, to buffer: UnsafeMutableRawBufferPointer) -> Int {
     max(0, pread(mapping.descriptor, buffer.baseAddress, buffer.count, off_t(offset)))

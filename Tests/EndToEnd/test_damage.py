@@ -117,3 +117,55 @@ def test_usage():
 def test_trace_from_standard_input(trace):
     result = commands.run(commands.PROF_ANALYZE, "summary", "-", input=trace, text=False)
     assert result.returncode == commands.COMPLETE, result.stderr
+
+
+def salvage(path, output, status: int) -> str:
+    return commands.expect(commands.analyze("check", path, "--salvage", output), status).stderr
+
+
+def test_salvage_of_a_whole_trace(trace, tmp_path):
+    path, output = tmp_path / "whole.pitrace", tmp_path / "saved.pitrace"
+    path.write_bytes(trace)
+    salvage(path, output, commands.COMPLETE)
+    assert output.read_bytes() == trace
+    # The trace itself is never written over.
+    assert "this is the trace itself" in salvage(path, path, 5)
+    assert path.read_bytes() == trace
+
+
+def test_salvage_of_damage(trace, tmp_path):
+    """A damaged header, garbage between chunks, a damaged payload and a cut: the rest is analysed as a trace."""
+    offsets = chunk_offsets(trace)
+    path, output = tmp_path / "damaged.pitrace", tmp_path / "saved.pitrace"
+    damaged = bytearray(trace)
+    damaged[20] ^= 0xFF
+    path.write_bytes(bytes(damaged))
+    commands.expect(commands.analyze("summary", path), UNREADABLE)
+    assert "header is damaged and made anew" in salvage(path, output, PARTIAL)
+    assert commands.table("ops", output)
+    path.write_bytes(trace[: offsets[1]] + b"garbage" * 20 + trace[offsets[1] :])
+    assert "140 bytes left out" in salvage(path, output, PARTIAL)
+    assert output.read_bytes() == trace
+    path.write_bytes(trace[: offsets[-1] + 30])
+    said = salvage(path, output, PARTIAL)
+    assert f"{len(offsets) - 1} whole chunks" in said
+    result = commands.expect(commands.analyze("check", output), PARTIAL)
+    assert "damage                  none" in result.stdout
+
+
+def test_salvage_of_a_cut_chunk(trace, tmp_path):
+    """Groups of records that are there to the last byte are saved of the chunk in which the file ends."""
+    offsets = chunk_offsets(trace)
+    events = max(range(len(offsets) - 1), key=lambda index: offsets[index + 1] - offsets[index])
+    path, output = tmp_path / "cut.pitrace", tmp_path / "saved.pitrace"
+    path.write_bytes(trace[: offsets[events + 1] - 1])
+    said = salvage(path, output, PARTIAL)
+    assert "no checksum vouches for" in said or f"{events} whole chunks" in said
+    commands.expect(commands.analyze("ops", output), PARTIAL)
+
+
+def test_salvage_of_something_else(tmp_path):
+    path, output = tmp_path / "text.pitrace", tmp_path / "saved.pitrace"
+    path.write_text("not a trace\n" * 100)
+    assert "nothing can be saved" in salvage(path, output, UNREADABLE)
+    assert not output.exists()
