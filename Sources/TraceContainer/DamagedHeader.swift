@@ -10,7 +10,8 @@ extension FileHeader {
     let raw = bytes.loadUnaligned(as: pi_file_header.self)
     guard checksum(bytes, 0..<Self.checksumOffset) != raw.crc32 else { return nil }
     self.init(
-      optionalFeatures: raw.optional_features, traceID: [UInt8](bytes[Self.traceIDOffset..<Self.traceIDOffset + 16]),
+      optionalFeatures: raw.optional_features,
+      traceID: [UInt8](bytes[Self.traceIDOffset..<Self.traceIDOffset + 16]),
       createdRealtime: raw.created_realtime_ns, machine: raw.machine)
   }
 }

@@ -34,7 +34,9 @@ final class Decompressor {
     }
     let stream = ZSTD_createDCtx()
     defer { ZSTD_freeDCtx(stream) }
-    guard let stream, let from = frame.baseAddress, let to = buffer.baseAddress else { return .init(start: nil, count: 0) }
+    guard let stream, let from = frame.baseAddress, let to = buffer.baseAddress else {
+      return .init(start: nil, count: 0)
+    }
     var input = ZSTD_inBuffer(src: from, size: frame.count, pos: 0)
     var output = ZSTD_outBuffer(dst: to, size: count, pos: 0)
     while input.pos < input.size, output.pos < output.size {

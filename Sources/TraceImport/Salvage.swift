@@ -69,7 +69,8 @@ public struct Salvage {
       let length = chunk.endOffset - chunk.offset
       guard reader.isWhole(chunk) else {
         losses.append(
-          Loss(offset: chunk.offset, bytes: length, reason: "the payload of chunk \(chunk.number) is damaged"))
+          Loss(offset: chunk.offset, bytes: length, reason: "the payload of chunk \(chunk.number) is damaged")
+        )
         continue
       }
       begin()
@@ -80,10 +81,13 @@ public struct Salvage {
     let behind = bytes.count - reader.position
     if behind > 0 {
       losses.append(
-        Loss(offset: UInt64(reader.position), bytes: UInt64(behind), reason: "it lies behind the end of the trace"))
+        Loss(
+          offset: UInt64(reader.position), bytes: UInt64(behind),
+          reason: "it lies behind the end of the trace"))
     }
     if reader.isComplete || isBegun == false { return }
-    losses.append(Loss(offset: UInt64(bytes.count), bytes: 0, reason: "the end is missing: the recording was cut short"))
+    losses.append(
+      Loss(offset: UInt64(bytes.count), bytes: 0, reason: "the end is missing: the recording was cut short"))
   }
 
   /// Saves the groups that are left of a chunk in which the file ends.

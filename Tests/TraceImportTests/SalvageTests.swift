@@ -20,7 +20,9 @@ import TraceImport
   private func save(_ bytes: some Collection<UInt8>) -> Saved {
     var saved = Saved()
     Array(bytes).withUnsafeBytes { all in
-      do throws(TraceError) { saved.salvage = try Salvage(all) { saved.bytes += $0 } } catch { saved.error = error }
+      do throws(TraceError) { saved.salvage = try Salvage(all) { saved.bytes += $0 } } catch {
+        saved.error = error
+      }
     }
     return saved
   }

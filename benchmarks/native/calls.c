@@ -1,5 +1,5 @@
-/* calls.c: a program of many short calls, which uftrace records for benchmarks/analyze: as many as a trace has
- * operators, in steps, graphs and operators.
+/* calls.c: a program of many short calls, which uftrace records for benchmarks/analyze: as many as a trace
+ * has operators, in steps, graphs and operators.
  *
  *   calls OPERATORS
  */

@@ -72,21 +72,25 @@ struct CheckCommand: ParsableCommand {
     }
     if let failure { throw failure }
     guard let output else {
-      complain("\(name): no chunk of a trace in it is whole: nothing can be saved, and \(file) was not written")
+      complain(
+        "\(name): no chunk of a trace in it is whole: nothing can be saved, and \(file) was not written")
       throw ExitCode(ExitStatus.unreadable)
     }
     try output.close()
     if salvage.hasNewHeader {
-      complain("\(name): the file header is damaged and made anew: the trace's id, time and machine may be wrong")
+      complain(
+        "\(name): the file header is damaged and made anew: the trace's id, time and machine may be wrong")
     }
     for loss in salvage.losses.prefix(20) {
       complain("\(name): byte \(loss.offset): \(loss.bytes) bytes left out: \(loss.reason)")
     }
     if salvage.losses.count > 20 { complain("\(name): and \(salvage.losses.count - 20) more places") }
     if salvage.cutRecords > 0 {
-      complain("\(name): \(salvage.cutRecords) records saved of the last chunk, which no checksum vouches for")
+      complain(
+        "\(name): \(salvage.cutRecords) records saved of the last chunk, which no checksum vouches for")
     }
-    complain("\(name): \(formatCount(salvage.keptChunks, "whole chunk")), \(salvage.keptBytes) bytes -> \(file)")
+    complain(
+      "\(name): \(formatCount(salvage.keptChunks, "whole chunk")), \(salvage.keptBytes) bytes -> \(file)")
     if !salvage.isWhole { throw ExitCode(ExitStatus.partial) }
   }
 }
