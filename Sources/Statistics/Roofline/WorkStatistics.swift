@@ -30,13 +30,17 @@ struct WorkStatistics: RunVisitor, Sendable {
     }
   }
 
-  /// By the position of the phase in `Phase.allCases`, then by slot.
-  private var changes = [[UInt32: Change]](repeating: [:], count: Phase.allCases.count)
+  /// By the position of the phase in `Phase.allCases`, then by slot: dictionaries would take longer than all else that
+  /// is done with a step.
+  private var changes = [[Change]](repeating: [], count: Phase.allCases.count)
+  /// By layer, of one step: tokens of the micro-batches before.
+  private var before: [Int64] = []
   private var open: [Int: OpenStep] = [:]
   /// A trace may ask for more; such steps keep the work that the structure says.
   private static let nodeLimit = 1 << 16
   private static let openLimit = 64
   private static let expertLimit = 1 << 16
+  private static let layerLimit = 10_000
 
   private struct OpenStep: Sendable {
     /// Of all graphs of the step, in order.
@@ -72,7 +76,7 @@ struct WorkStatistics: RunVisitor, Sendable {
   }
 
   mutating func experts(_ activation: ExpertActivation) {
-    guard let layer = activation.layer, (0..<10_000).contains(layer), isOpen(activation.step) else { return }
+    guard let layer = activation.layer, (0..<Self.layerLimit).contains(layer), isOpen(activation.step) else { return }
     open[activation.step, default: OpenStep()].routed[layer, default: Routing()].add(activation)
   }
 
@@ -94,7 +98,7 @@ struct WorkStatistics: RunVisitor, Sendable {
       }
     }
     // A later graph of the step, another micro-batch, has a routing of its own.
-    for node in nodes { known.routed[node.layer] = nil }
+    if !known.routed.isEmpty { for node in nodes { known.routed[node.layer] = nil } }
   }
 
   private func isOpen(_ step: Int) -> Bool { open[step] != nil || open.count < Self.openLimit }
@@ -108,13 +112,15 @@ struct WorkStatistics: RunVisitor, Sendable {
       step.phase != .decode || step.tokenCount == 1
     else { return }
     // Micro-batches pass each layer one after the other.
-    var before: [Int: Int64] = [:]
+    for index in before.indices { before[index] = 0 }
     for node in finished.attention {
       guard case .attention(let rows, let tokens, let bytes, let flops) = node.work,
-        (1..<(1 << 31)).contains(rows), (1..<(1 << 31)).contains(tokens)
+        (1..<(1 << 31)).contains(rows), (1..<(1 << 31)).contains(tokens),
+        (0..<Self.layerLimit).contains(node.layer)
       else { continue }
-      let first = position &+ before[node.layer, default: 0]
-      before[node.layer, default: 0] &+= tokens
+      Self.grow(&before, to: node.layer, 0)
+      let first = position &+ before[node.layer]
+      before[node.layer] &+= tokens
       let seen = min(first &+ tokens, rows)
       // Each token sees those before it, and itself; none more than there is room for.
       let growing = max(min(tokens, rows &- first), 0)
@@ -127,17 +133,21 @@ struct WorkStatistics: RunVisitor, Sendable {
   }
 
   private mutating func add(_ sum: WorkSum, _ slot: UInt32, _ phase: Int) {
-    changes[phase][slot, default: Change()].merge(Change(sum: sum, graphs: 1))
+    Self.grow(&changes[phase], to: Int(slot), Change())
+    changes[phase][Int(slot)].merge(Change(sum: sum, graphs: 1))
+  }
+
+  private static func grow<Element>(_ list: inout [Element], to index: Int, _ element: Element) {
+    guard index >= list.count else { return }
+    list.append(contentsOf: repeatElement(element, count: index + 1 - list.count))
   }
 
   /// Of the phases asked for, by slot.
   func changes(of selection: Set<Phase>) -> [UInt32: Change] {
     var result: [UInt32: Change] = [:]
     for (index, phase) in Phase.allCases.enumerated() where selection.contains(phase) {
-      result.merge(changes[index]) { first, second in
-        var sum = first
-        sum.merge(second)
-        return sum
+      for (slot, change) in changes[index].enumerated() where change.graphs > 0 {
+        result[UInt32(slot), default: Change()].merge(change)
       }
     }
     return result
