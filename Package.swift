@@ -46,15 +46,17 @@ let package = Package(
       dependencies: [
         "TraceModel", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
+    .target(name: "Comparison", dependencies: ["TraceModel", "Statistics"]),
     .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
     // Style and script become part of the executable: it runs anywhere, without files beside it.
     .target(
-      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph"],
+      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph", "Comparison"],
       resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [
-        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "GGML", "CZlib",
+        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "Comparison", "GGML",
+        "CZlib",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -77,6 +79,7 @@ let package = Package(
     .testTarget(
       name: "TraceImportTests",
       dependencies: ["TraceImport", "TraceContainer", "TraceModel", "GGML", "CTraceRecords"]),
+    .testTarget(name: "ComparisonTests", dependencies: ["Comparison", "Statistics", "TraceModel"]),
     .testTarget(name: "OperatorGraphTests", dependencies: ["OperatorGraph"]),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(
