@@ -6,6 +6,11 @@ public struct DiffTable: StatisticsTable, Sendable {
   public struct Row: Sendable {
     public var phase: PhaseComparison
     public var row: PhaseComparison.Row
+
+    public init(phase: PhaseComparison, row: PhaseComparison.Row) {
+      self.phase = phase
+      self.row = row
+    }
   }
 
   public static let columns = [

@@ -22,7 +22,7 @@ struct DiffText {
         let table = DiffTable(one, scopes: scopes, limit: scopes == [.node] ? top : nil)
         if table.rows.isEmpty { continue }
         var encoder = HumanTableEncoder()
-        lines += ["", heading, String(decoding: table.encoded(&encoder), as: UTF8.self)]
+        lines += ["", heading, String(decoding: encoder.encode(table), as: UTF8.self)]
         lines[lines.count - 1].removeLast()
       }
     }

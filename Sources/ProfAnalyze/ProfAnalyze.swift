@@ -20,8 +20,9 @@ struct ProfAnalyze: ParsableCommand {
     discussion: """
       Start with `prof-analyze summary TRACE`. TRACE is a file written by pi-record, or - for standard input.
 
-      Exit status: 0 complete; 1 slower than `diff --fail-over` allows; 2 usage; 3 not a trace or unreadable; 4 analysed, but the trace has losses or
-      was cut short (results written, losses on stderr); 5 results could not be written.
+      Exit status: 0 complete; 1 slower than `diff --fail-over` allows; 2 usage; 3 not a trace or unreadable;
+      4 analysed, but the trace has losses or was cut short (results written, losses on stderr); 5 results
+      could not be written.
       """,
     version: "prof-analyze 0.1.0",
     subcommands: [
