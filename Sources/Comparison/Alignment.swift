@@ -53,7 +53,8 @@ struct Alignment: Sendable {
       }
       let (from, to) = (ends.map(\.0).max() ?? 0, ends.map(\.1).min() ?? 0)
       guard from <= to else { continue }
-      let inside = alike.map { $0.count { ($0.position ?? 0) >= from && ($0.position ?? 0) <= to } }.min() ?? 0
+      let inside =
+        alike.map { $0.count { ($0.position ?? 0) >= from && ($0.position ?? 0) <= to } }.min() ?? 0
       let strata = min(max(inside / Self.leastSteps, 1), Self.mostStrata)
       let size = (to &- from) / strata + 1
       places[count] = (number, from, size, strata)
@@ -71,7 +72,9 @@ struct Alignment: Sendable {
           var stratum = place.base
           if place.size > 0 {
             let offset = (step.position ?? 0) &- place.low
-            guard offset >= 0, offset / place.size < place.count, (step.position ?? 0) <= high else { return nil }
+            guard offset >= 0, offset / place.size < place.count, (step.position ?? 0) <= high else {
+              return nil
+            }
             stratum += offset / place.size
           }
           var times = [Double](repeating: 0, count: width)

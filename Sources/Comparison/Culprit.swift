@@ -48,7 +48,8 @@ public struct Culprit: Sendable, Equatable {
     let stems = Dictionary(grouping: nodes) { NodeKey(name: $0.name, op: op, layer: $0.layer).stem }
     let sums = stems.mapValues { $0.reduce(0) { $0 &+ $1.change } }
     guard stems.count > 1 || nodes.count == 1,
-      let stem = sums.filter({ !$0.key.isEmpty && carries($0.value) }).keys.sorted().first, let own = stems[stem]
+      let stem = sums.filter({ !$0.key.isEmpty && carries($0.value) }).keys.sorted().first,
+      let own = stems[stem]
     else { return op }
     guard own.count > 1, let node = own.first(where: { carries($0.change) }), let layer = node.layer else {
       return "\(op) in \(stem)"
@@ -76,7 +77,9 @@ struct Fusion: Sendable, Equatable {
     for node in nodes { own[node.presence, default: []].insert(node.op ?? "") }
     return Set(nodes.compactMap(\.op)).filter { $0.contains("+") }.sorted().compactMap { op in
       let parts = op.split(separator: "+").map(String.init)
-      for (side, other) in [(PhaseComparison.Row.Presence.removed, PhaseComparison.Row.Presence.added), (.added, .removed)]
+      for (side, other) in [
+        (PhaseComparison.Row.Presence.removed, PhaseComparison.Row.Presence.added), (.added, .removed),
+      ]
       where own[side, default: []].contains(op) && own[other, default: []].isSuperset(of: parts) {
         return Fusion(op: op, parts: parts, isFusedInFirst: side == .removed)
       }

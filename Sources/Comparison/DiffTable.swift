@@ -28,7 +28,8 @@ public struct DiffTable: StatisticsTable, Sendable {
   ///   - scopes: what to list.
   ///   - limit: rows of each scope and phase, the largest changes first; layers are listed whole.
   public init(
-    _ comparison: RunComparison, scopes: Set<PhaseComparison.Row.Scope> = Set(PhaseComparison.Row.Scope.allCases),
+    _ comparison: RunComparison,
+    scopes: Set<PhaseComparison.Row.Scope> = Set(PhaseComparison.Row.Scope.allCases),
     limit: Int? = nil
   ) {
     rows = []

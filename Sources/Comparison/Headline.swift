@@ -26,7 +26,8 @@ extension RunComparison {
       "\(one.name)\(index == 0 ? " explains" : "") \(formatDecimal(one.share * 100, digits: 0)) %"
         + (index == 0 ? " of it" : "")
     }
-    return causes.isEmpty ? text + ", spread over many operators" : "\(text): \(causes.joined(separator: ", "))"
+    return causes.isEmpty
+      ? text + ", spread over many operators" : "\(text): \(causes.joined(separator: ", "))"
   }
 
   static func signed(_ ratio: Double) -> String {
@@ -60,7 +61,8 @@ extension RunComparison {
     for (phase, reason) in notCompared { lines.append("\(phase.rawValue): not compared: \(reason)") }
     if skippedSteps.first + skippedSteps.second > 0 {
       lines.append(
-        "\(skippedSteps.first) steps of A and \(skippedSteps.second) of B were not recorded whole and are left out")
+        "\(skippedSteps.first) steps of A and \(skippedSteps.second) of B were not recorded whole and are left out"
+      )
     }
     return lines
   }

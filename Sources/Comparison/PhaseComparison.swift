@@ -105,7 +105,8 @@ struct PhaseComparer {
     let first = means.0.map { Int64($0.rounded()) }
     let second = means.1.map { Int64($0.rounded()) }
     func row(
-      _ scope: PhaseComparison.Row.Scope, _ name: String, op: String? = nil, layer: Int? = nil, _ columns: [Int]
+      _ scope: PhaseComparison.Row.Scope, _ name: String, op: String? = nil, layer: Int? = nil,
+      _ columns: [Int]
     ) -> PhaseComparison.Row? {
       let (inFirst, inSecond) = (columns.contains { present.0[$0] }, columns.contains { present.1[$0] })
       guard inFirst || inSecond || scope == .total else { return nil }
@@ -124,15 +125,20 @@ struct PhaseComparer {
       ofLayer[node.layer ?? -1, default: []].append(base + index)
     }
     let parts = TimePart.allCases.compactMap { row(.part, $0.rawValue, [$0.slot]) }
-    let operators = ofOperator.sorted { $0.key < $1.key }.compactMap { row(.op, $0.key, op: $0.key, $0.value) }
+    let operators = ofOperator.sorted { $0.key < $1.key }.compactMap {
+      row(.op, $0.key, op: $0.key, $0.value)
+    }
     let nodeRows = nodes.enumerated().compactMap { index, node in
       row(.node, node.name, op: node.op, layer: node.layer, [base + index])
     }
     let layers = ofLayer.sorted { $0.key < $1.key }.compactMap { number, columns in
-      row(.layer, number < 0 ? "outside of layers" : "layer \(number)", layer: number < 0 ? nil : number, columns)
+      row(
+        .layer, number < 0 ? "outside of layers" : "layer \(number)", layer: number < 0 ? nil : number,
+        columns)
     }
     let whole = [row(.total, "step", Array(0..<width))].compactMap { $0 }
-    return whole + Self.largestFirst(parts) + Self.largestFirst(operators) + Self.largestFirst(nodeRows) + layers
+    return whole + Self.largestFirst(parts) + Self.largestFirst(operators) + Self.largestFirst(nodeRows)
+      + layers
   }
 
   private static func largestFirst(_ rows: [PhaseComparison.Row]) -> [PhaseComparison.Row] {

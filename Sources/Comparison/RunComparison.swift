@@ -38,7 +38,9 @@ public struct RunComparison: Sendable {
   /// Steps of all runs of a side that are compared at most.
   private static let mostSteps = 4000
 
-  public init(_ first: [ComparedRun], _ second: [ComparedRun], options: ComparisonOptions = ComparisonOptions()) {
+  public init(
+    _ first: [ComparedRun], _ second: [ComparedRun], options: ComparisonOptions = ComparisonOptions()
+  ) {
     differences = RunFacts.differences(first.map(\.facts), second.map(\.facts))
     files = (first.map(\.facts.file), second.map(\.facts.file))
     skippedSteps = (

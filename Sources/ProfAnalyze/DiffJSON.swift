@@ -36,7 +36,9 @@ struct DiffJSON {
     }
     let rows = phase.rows.map { row in
       let cells = DiffTable.cells(DiffTable.Row(phase: phase, row: row))
-      return "{" + zip(DiffTable.columns, cells).dropFirst().map { "\(jsonString($0.name)):\(value($1))" }.joined(separator: ",") + "}"
+      return "{"
+        + zip(DiffTable.columns, cells).dropFirst().map { "\(jsonString($0.name)):\(value($1))" }.joined(
+          separator: ",") + "}"
     }
     let positions = phase.positions.map { "[\($0.lowerBound),\($0.upperBound)]" } ?? "null"
     return """

@@ -33,7 +33,9 @@ struct DiffText {
     var text =
       "\(phase.phase.rawValue): \(phase.steps.first) steps of \(formatCount(phase.runs.first, "run")) in A, "
       + "\(phase.steps.second) of \(formatCount(phase.runs.second, "run")) in B"
-    if let positions = phase.positions { text += ", positions \(positions.lowerBound)…\(positions.upperBound)" }
+    if let positions = phase.positions {
+      text += ", positions \(positions.lowerBound)…\(positions.upperBound)"
+    }
     return text
   }
 }

@@ -25,7 +25,9 @@ struct RunSide {
 
   private static func traces(_ path: String) throws -> [String] {
     var isFolder: ObjCBool = false
-    guard path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+    guard path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
+      isFolder.boolValue
+    else {
       return [path]
     }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
@@ -53,7 +55,9 @@ extension RunFacts {
     models = collector.models.models
     threads = collector.samples.graphThreads > 0 ? collector.samples.graphThreads : nil
     for library in metadata.libraries {
-      guard let path = library.path, let name = path.split(separator: "/").last.map(String.init) else { continue }
+      guard let path = library.path, let name = path.split(separator: "/").last.map(String.init) else {
+        continue
+      }
       libraries[name] = library.buildID ?? path
     }
     cpuModel = metadata.cpuModel

@@ -16,7 +16,8 @@ public struct DiffPage {
   /// The page, in UTF-8.
   public var html: String {
     let remarks = comparison.remarks.map { "<li>\($0).</li>" as HTML }
-    let files = "A: \(comparison.files.first.joined(separator: ", ")); B: \(comparison.files.second.joined(separator: ", "))"
+    let files =
+      "A: \(comparison.files.first.joined(separator: ", ")); B: \(comparison.files.second.joined(separator: ", "))"
     let page: HTML = """
       <!doctype html>
       <html lang="en">
@@ -53,7 +54,8 @@ public struct DiffPage {
     one.phases = [phase]
     let name = phase.phase.rawValue
     let tables: [(String, Set<PhaseComparison.Row.Scope>)] = [
-      ("\(name): what explains the change; these add up", [.total, .part, .op]), ("\(name): layers", [.layer]),
+      ("\(name): what explains the change; these add up", [.total, .part, .op]),
+      ("\(name): layers", [.layer]),
       ("\(name): nodes, the largest changes first", [.node]),
     ]
     let bodies = tables.map { caption, scopes -> HTML in

@@ -15,7 +15,9 @@ import Testing
     for seed in 0..<60 {
       let a = MadeRun(nodes: base, steps: 100, noise: 2000, seed: UInt64(1000 + 2 * seed))
       let b = MadeRun(nodes: base, steps: 100, noise: 2000, seed: UInt64(1001 + 2 * seed))
-      if decode(RunComparison([a.compared()], [b.compared()]))?.relativeInterval?.isClear == false { held += 1 }
+      if decode(RunComparison([a.compared()], [b.compared()]))?.relativeInterval?.isClear == false {
+        held += 1
+      }
     }
     #expect(held >= 50)
   }

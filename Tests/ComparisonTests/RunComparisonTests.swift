@@ -2,7 +2,9 @@ import Comparison
 import Testing
 
 @Suite struct RunComparisonTests {
-  private func row(_ phase: PhaseComparison?, _ scope: PhaseComparison.Row.Scope, _ name: String, op: String? = nil)
+  private func row(
+    _ phase: PhaseComparison?, _ scope: PhaseComparison.Row.Scope, _ name: String, op: String? = nil
+  )
     -> PhaseComparison.Row?
   {
     phase?.rows.first { $0.scope == scope && $0.name == name && (op == nil || $0.op == op) }
@@ -24,7 +26,8 @@ import Testing
   }
 
   @Test func partsAreWhatWasRecorded() throws {
-    let phase = try #require(decode(RunComparison([MadeRun(nodes: base).compared()], [MadeRun(nodes: base).compared()])))
+    let phase = try #require(
+      decode(RunComparison([MadeRun(nodes: base).compared()], [MadeRun(nodes: base).compared()])))
     #expect(row(phase, .part, "setup")?.first == 500)
     #expect(row(phase, .part, "barrier")?.first == 7 * 7)
     #expect(row(phase, .part, "sampling")?.first == 90)
@@ -122,7 +125,8 @@ import Testing
     let phase = try #require(
       decode(
         RunComparison(
-          [MadeRun(nodes: base, firstPosition: 10).compared()], [MadeRun(nodes: base, firstPosition: 60).compared()])))
+          [MadeRun(nodes: base, firstPosition: 10).compared()],
+          [MadeRun(nodes: base, firstPosition: 60).compared()])))
     #expect(phase.positions == 60...209)
     #expect(phase.leftOut == (50, 50))
     #expect(phase.steps == (150, 150))
@@ -130,7 +134,8 @@ import Testing
 
   @Test func positionsApartAreNotCompared() {
     let comparison = RunComparison(
-      [MadeRun(nodes: base, firstPosition: 10).compared()], [MadeRun(nodes: base, firstPosition: 5000).compared()])
+      [MadeRun(nodes: base, firstPosition: 10).compared()],
+      [MadeRun(nodes: base, firstPosition: 5000).compared()])
     #expect(comparison.phases.isEmpty)
     #expect(comparison.notCompared.map(\.phase) == [.decode])
   }

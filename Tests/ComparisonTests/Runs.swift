@@ -29,7 +29,8 @@ struct MadeRun {
           let layer = node.name.split(separator: "-").dropFirst().last.flatMap { Int($0) }
           return Node(
             address: UInt64(index + 1), name: node.name, op: node.op, type: "f32", shape: [8, 1, 1, 1],
-            strides: [], sources: [], viewSource: nil, data: nil, isExecuted: true, byteCount: 32, layer: layer,
+            strides: [], sources: [], viewSource: nil, data: nil, isExecuted: true, byteCount: 32,
+            layer: layer,
             part: .other)
         }, constants: [], isComplete: true))
     var random = Chance(state: seed)
@@ -50,7 +51,8 @@ struct MadeRun {
         result.operatorSpan(
           OperatorSpan(
             graph: 0, step: Int32(step), structure: 1, node: Int32(index), lastNode: Int32(last),
-            thread: ThreadID(1), range: range, barrier: advance(barrier), isMainThread: true, isRepaired: false))
+            thread: ThreadID(1), range: range, barrier: advance(barrier), isMainThread: true,
+            isRepaired: false))
         index = last + 1
       }
       // Without a name.
@@ -59,7 +61,8 @@ struct MadeRun {
         TokenStep(
           index: step, thread: ThreadID(1),
           range: TimeRange(start: .init(nanoseconds: start), end: .init(nanoseconds: clock)), phase: .decode,
-          tokenCount: 1, position: firstPosition + step, context: 1, graphCount: 1, operatorCount: nodes.count,
+          tokenCount: 1, position: firstPosition + step, context: 1, graphCount: 1,
+          operatorCount: nodes.count,
           coverage: 1, isComplete: true))
       result.gap(GapSpan(kind: .sampling, step: step, thread: ThreadID(1), range: advance(sampling)))
       result.gap(GapSpan(kind: .outsideEngine, step: step, thread: ThreadID(1), range: advance(outside)))
@@ -91,4 +94,6 @@ let base: [(name: String, op: String, time: Int64)] = [
   ("result_output", "MUL_MAT", 5000),
 ]
 
-func decode(_ comparison: RunComparison) -> PhaseComparison? { comparison.phases.first { $0.phase == .decode } }
+func decode(_ comparison: RunComparison) -> PhaseComparison? {
+  comparison.phases.first { $0.phase == .decode }
+}

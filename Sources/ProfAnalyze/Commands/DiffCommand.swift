@@ -37,7 +37,8 @@ struct DiffCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Nodes that people are shown.", valueName: "rows"))
   var top = 15
   @Option(
-    name: .shortAndLong, help: ArgumentHelp("Also write a page; - for standard output.", valueName: "page.html"))
+    name: .shortAndLong,
+    help: ArgumentHelp("Also write a page; - for standard output.", valueName: "page.html"))
   var output: String?
 
   func validate() throws {
