@@ -29,7 +29,7 @@ import Testing
     let phase = try #require(
       decode(RunComparison([MadeRun(nodes: base).compared()], [MadeRun(nodes: base).compared()])))
     #expect(row(phase, .part, "setup")?.first == 500)
-    #expect(row(phase, .part, "barrier")?.first == 7 * 7)
+    #expect(row(phase, .part, "barrier")?.first == 49)
     #expect(row(phase, .part, "sampling")?.first == 90)
     #expect(row(phase, .part, "outside the engine")?.first == 40)
     #expect(row(phase, .part, "unnamed")?.first == 11)
