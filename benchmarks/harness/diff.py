@@ -41,10 +41,10 @@ class Side:
 
     def record(self, output: pathlib.Path) -> None:
         result = commands.run(
-            commands.PI_RECORD, "-q", "-o", output, "--", *self.command, env=os.environ | self.environment
+            commands.PI_RECORD, "-q", "-o", output, "--", *self.command, env=os.environ | self.environment, text=False
         )
         if result.returncode != 0:
-            raise SystemExit(f"diff: recording {output.name} failed: {result.stderr.strip()}")
+            raise SystemExit(f"diff: recording {output.name} failed: {result.stderr.decode(errors='replace').strip()}")
 
 
 @dataclass
