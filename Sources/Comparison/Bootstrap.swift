@@ -13,8 +13,7 @@ struct SeededGenerator: RandomNumberGenerator, Sendable {
   }
 }
 
-/// Mean step of one side: of each run and stratum the steps between the quantiles that are cut away, by their whole
-/// time. The same steps count in every column, so that the columns add up to the total as they do in each step.
+/// Mean step of one side: of each run and stratum the steps without the slowest, by their whole time. The same steps count in every column, so that the columns add up to the total as they do in each step.
 struct SideMean: Sendable {
   private struct Stratum: Sendable {
     var weight: Double
@@ -25,12 +24,12 @@ struct SideMean: Sendable {
   }
   private var runs: [[Stratum]]
   private let width: Int
-  private let trim: Double
+  private let leftOut: Double
 
-  /// - Parameter trim: share of steps left out at each end, 0..<0.5.
-  init(_ runs: [[AlignedStep]], weights: [Double], width: Int, trim: Double) {
+  /// - Parameter leftOut: share of the steps, the slowest, that do not count, 0..<1.
+  init(_ runs: [[AlignedStep]], weights: [Double], width: Int, leftOut: Double) {
     self.width = width
-    self.trim = trim
+    self.leftOut = leftOut
     self.runs = runs.map { steps in
       weights.enumerated().map { number, weight in
         let own = steps.filter { $0.stratum == number }
@@ -82,14 +81,13 @@ struct SideMean: Sendable {
 
   private func add(_ stratum: Stratum, counts: [Int], to result: inout [Double]) {
     let count = stratum.steps.count
-    let cut = Int(trim * Double(count))
-    let scale = stratum.weight / Double(count - 2 * cut) / Double(runs.count)
+    let counted = count - Int(leftOut * Double(count))
+    let scale = stratum.weight / Double(counted) / Double(runs.count)
     var passed = 0
     for place in stratum.order where counts[place] > 0 {
-      let from = max(passed, cut)
-      passed += counts[place]
-      let kept = min(passed, count - cut) - from
-      guard kept > 0 else { continue }
+      let kept = min(counts[place], counted - passed)
+      guard kept > 0 else { break }
+      passed += kept
       let factor = scale * Double(kept)
       stratum.steps[place].times.withUnsafeBufferPointer { times in
         result.withUnsafeMutableBufferPointer { sums in

@@ -63,8 +63,8 @@ struct PhaseComparer {
   private var width: Int { TimePart.allCases.count + nodes.count }
 
   func compare(_ alignment: Alignment) -> PhaseComparison {
-    let a = SideMean(alignment.first, weights: alignment.weights, width: width, trim: options.trim)
-    let b = SideMean(alignment.second, weights: alignment.weights, width: width, trim: options.trim)
+    let a = SideMean(alignment.first, weights: alignment.weights, width: width, leftOut: options.leftOut)
+    let b = SideMean(alignment.second, weights: alignment.weights, width: width, leftOut: options.leftOut)
     let means = (a.mean(), b.mean())
     let steps = (
       alignment.first.reduce(0) { $0 + $1.count }, alignment.second.reduce(0) { $0 + $1.count }

@@ -2,9 +2,9 @@ import Statistics
 import TraceModel
 
 public struct ComparisonOptions: Sendable {
-  /// Share of the steps left out at each end, by their whole time: what other programs on the machine cost hits some
-  /// steps, what a build costs hits all.
-  public var trim = 0.25
+  /// Share of the steps, the slowest by their whole time, that do not count: what other programs on the machine cost
+  /// hits some steps, what a build costs hits all.
+  public var leftOut = 0.5
   public var replicates = 500
   public var seed: UInt64 = 1
 

@@ -60,7 +60,7 @@ class Case:
     def failure(self, result: dict) -> str:
         """Empty where it says it."""
         names = [one["name"] for one in decode(result)["explained_by"]]
-        if self.culprit and not any(self.culprit in name for name in names):
+        if self.culprit and (decode(result)["low"] <= 0 or not any(self.culprit in name for name in names)):
             return f"not named: {self.culprit}"
         if self.difference and self.difference not in [one["kind"] for one in result["differences"]]:
             return f"not named: {self.difference}"

@@ -12,8 +12,8 @@ struct DiffCommand: ParsableCommand {
     discussion: """
       A and B are traces, or folders of traces of the same run, repeated. Compared is the mean time of a token step
       with the samplers and the caller's code behind it, over steps of the same number of tokens in the same range of
-      positions. The fastest and the slowest quarter of the steps are left out (--trim): what other programs cost hits
-      some steps, what a build costs hits all. Nodes are the same by name and operator, not by position.
+      positions. The slowest half of the steps is left out (--leave-out): what other programs cost hits some steps, what
+      a build costs hits all. With --leave-out 0 all count. Nodes are the same by name and operator, not by position.
       `part` and `operator` rows add up to the step, `node` and `layer` rows to the operators, to the nanosecond.
 
       Intervals hold the change with 95 %: steps are drawn again, and runs where there are several on a side. With one
@@ -32,8 +32,8 @@ struct DiffCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Fail when a phase is slower by more than this.", valueName: "percent"))
   var failOver: Double?
-  @Option(help: ArgumentHelp("Leave out this share of the steps at each end.", valueName: "percent"))
-  var trim = 25.0
+  @Option(help: ArgumentHelp("Leave out this share of the steps, the slowest.", valueName: "percent"))
+  var leaveOut = 50.0
   @Option(help: ArgumentHelp("Nodes that people are shown.", valueName: "rows"))
   var top = 15
   @Option(
@@ -45,7 +45,9 @@ struct DiffCommand: ParsableCommand {
     if let failOver, !(failOver >= 0 && failOver.isFinite) {
       throw ValidationError("--fail-over must be a percentage, 0 or more.")
     }
-    if !(trim >= 0 && trim < 50) { throw ValidationError("--trim must be from 0 to below 50.") }
+    if !(leaveOut >= 0 && leaveOut < 100) {
+      throw ValidationError("--leave-out must be from 0 to below 100.")
+    }
     if top < 1 { throw ValidationError("--top must be at least 1.") }
     if first == "-" && second == "-" { throw ValidationError("Only one of A and B can be standard input.") }
   }
@@ -59,7 +61,7 @@ struct DiffCommand: ParsableCommand {
       throw ExitCode(ExitStatus.unreadable)
     }
     var options = ComparisonOptions()
-    options.trim = trim / 100
+    options.leftOut = leaveOut / 100
     let comparison = RunComparison(a.runs, b.runs, options: options)
     let isOver = failOver.map { limit in
       comparison.isComparable && comparison.phases.contains { $0.isSlower(byMoreThan: limit / 100) }
