@@ -47,10 +47,11 @@ let package = Package(
       dependencies: [
         "TraceModel", "Statistics", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
+    .target(name: "Comparison", dependencies: ["TraceModel", "Statistics"]),
     .target(name: "OperatorGraph", dependencies: ["TraceModel", "Statistics"]),
     // Style and script become part of the executable: it runs anywhere, without files beside it.
     .target(
-      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph", "Archive"],
+      name: "Report", dependencies: ["TraceModel", "Statistics", "OperatorGraph", "Archive", "Comparison"],
       resources: [.embedInCode("Resources/report.css"), .embedInCode("Resources/report.js")]),
     // Results of many traces, and what a team asks of them.
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -65,7 +66,8 @@ let package = Package(
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [
-        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "Archive", "GGML", "CZlib",
+        "TraceImport", "OperatorGraph", "Statistics", "Timeline", "Report", "Archive", "Comparison", "GGML",
+        "CZlib",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -88,6 +90,7 @@ let package = Package(
     .testTarget(
       name: "TraceImportTests",
       dependencies: ["TraceImport", "TraceContainer", "TraceModel", "GGML", "CTraceRecords"]),
+    .testTarget(name: "ComparisonTests", dependencies: ["Comparison", "Statistics", "TraceModel"]),
     .testTarget(name: "OperatorGraphTests", dependencies: ["OperatorGraph"]),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(

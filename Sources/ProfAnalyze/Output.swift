@@ -57,12 +57,7 @@ final class Output {
   /// - Parameter trace: path of the trace being read, which must not be truncated.
   static func file(_ path: String, reading trace: String) throws(OutputError) -> Output {
     if path == "-" { return standard() }
-    var (output, input) = (stat(), stat())
-    if stat(path, &output) == 0, stat(trace, &input) == 0, output.st_dev == input.st_dev,
-      output.st_ino == input.st_ino
-    {
-      throw .overwritesTrace(path)
-    }
+    try refuse(path, toOverwrite: trace)
     var gzip: Gzip?
     if path.hasSuffix(".gz") {
       gzip = Gzip()
@@ -71,6 +66,16 @@ final class Output {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .failed(file: path, offset: nil, code: errno) }
     return Output(descriptor: descriptor, name: path, gzip: gzip)
+  }
+
+  /// Throws where an output would be a trace that is read.
+  static func refuse(_ path: String, toOverwrite trace: String) throws(OutputError) {
+    var (output, input) = (stat(), stat())
+    if stat(path, &output) == 0, stat(trace, &input) == 0, output.st_dev == input.st_dev,
+      output.st_ino == input.st_ino
+    {
+      throw .overwritesTrace(path)
+    }
   }
 
   /// True once writing has failed: going on is of no use.

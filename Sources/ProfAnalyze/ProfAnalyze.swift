@@ -4,6 +4,8 @@ import TraceImport
 
 /// What prof-analyze exits with; scripts rely on it.
 enum ExitStatus {
+  /// `diff --fail-over`: slower by more than that.
+  static let over: Int32 = 1
   static let usage: Int32 = 2
   static let unreadable: Int32 = 3
   /// Results were written, but the trace has losses or was cut short.
@@ -18,15 +20,17 @@ struct ProfAnalyze: ParsableCommand {
     discussion: """
       Start with `prof-analyze summary TRACE`. TRACE is a file written by pi-record, or - for standard input.
 
-      Exit status: 0 complete; 2 usage; 3 not a trace or unreadable; 4 analysed, but the trace has losses or
-      was cut short (results written, losses on stderr); 5 results could not be written.
+      Exit status: 0 complete; 1 slower than `diff --fail-over` allows; 2 usage; 3 not a trace or unreadable;
+      4 analysed, but the trace has losses or was cut short (results written, losses on stderr); 5 results
+      could not be written.
       """,
     version: "prof-analyze 0.1.0",
     subcommands: [
       InfoCommand.self, SummaryCommand.self, TokensCommand.self, OpsCommand.self, NodesCommand.self,
       RooflineCommand.self, ExpertsCommand.self, BackendsCommand.self, SpeculationCommand.self,
       ThreadsCommand.self, ExplainCommand.self, TimelineCommand.self, DagCommand.self, ReportCommand.self,
-      ExportCommand.self, CheckCommand.self, TablesCommand.self, BatchCommand.self, ArchiveCommand.self,
+      DiffCommand.self, ExportCommand.self, CheckCommand.self, TablesCommand.self, BatchCommand.self,
+      ArchiveCommand.self,
     ])
 }
 

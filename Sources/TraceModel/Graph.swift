@@ -51,6 +51,19 @@ public struct Node: Sendable, Hashable {
   }
 }
 
+extension Node {
+  /// True for names that ggml gives to tensors without one, by their place in the graph.
+  public var isNumbered: Bool {
+    if name.isEmpty { return true }
+    // A view of one is `node_24 (view)`.
+    let stem = name.utf8.prefix { $0 != UInt8(ascii: " ") }
+    return ["node_", "leaf_"].contains { prefix in
+      stem.starts(with: prefix.utf8) && stem.count > prefix.utf8.count
+        && stem.dropFirst(prefix.utf8.count).allSatisfy { (48...57).contains($0) }
+    }
+  }
+}
+
 /// The layer kinds of `summary`.
 public enum ModelPart: String, Sendable, Hashable, CaseIterable {
   case embedding, attention, ffn, head, other
