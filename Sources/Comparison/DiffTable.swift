@@ -48,7 +48,8 @@ public struct DiffTable: StatisticsTable, Sendable {
     let total = phase.total.change
     return [
       .text(phase.phase.rawValue), .text(one.scope.rawValue), .text(one.name), Cell(one.op), Cell(one.layer),
-      .integer(one.first), .integer(one.second), .integer(one.change),
+      one.presence == .added ? .missing : .integer(one.first),
+      one.presence == .removed ? .missing : .integer(one.second), .integer(one.change),
       Cell(one.interval.map { Int64($0.low.rounded()) }), Cell(one.interval.map { Int64($0.high.rounded()) }),
       Cell(total == 0 ? nil : Double(one.change) / Double(total)),
       .text(one.presence == .both ? "" : one.presence == .added ? "only in B" : "only in A"),

@@ -23,7 +23,7 @@ public struct DiffPage {
       sections: [
         PageSection(id: "remarks", title: "What to know", body: "<ul>\(remarks)</ul>")
       ] + comparison.phases.map(section),
-      header: "<header><h1>\(comparison.headline).</h1><p>\(files)</p></header>\n",
+      header: "<header class=\"masthead\"><h1>\(comparison.headline).</h1><p>\(files)</p></header>\n",
       footer: "Written by \(analyzer). Times are those of a mean token step on the main thread.")
     return page.html.markup
   }
@@ -54,10 +54,10 @@ public struct DiffPage {
       let left = row.change < 0 ? 420 - width : 420
       let y = index * 22
       return """
-        <text x="190" y="\(y + 15)" text-anchor="end">\(row.name)</text>\
+        <text fill="currentColor" x="190" y="\(y + 15)" text-anchor="end">\(row.name)</text>\
         <rect x="\(left, digits: 1)" y="\(y + 3)" width="\(width, digits: 1)" height="15" \
-        class="\(row.change < 0 ? "c2" : "c1")"></rect>\
-        <text x="650" y="\(y + 15)">\(row.change > 0 ? "+" : "")\(formatDuration(row.change))</text>
+        class="fill \(row.change < 0 ? "c2" : "c1")"></rect>\
+        <text fill="currentColor" x="650" y="\(y + 15)">\(row.change > 0 ? "+" : "")\(formatDuration(row.change))</text>
         """
     }
     return """

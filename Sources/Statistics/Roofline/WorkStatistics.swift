@@ -76,7 +76,9 @@ struct WorkStatistics: RunVisitor, Sendable {
   }
 
   mutating func experts(_ activation: ExpertActivation) {
-    guard let layer = activation.layer, (0..<Self.layerLimit).contains(layer), isOpen(activation.step) else { return }
+    guard let layer = activation.layer, (0..<Self.layerLimit).contains(layer), isOpen(activation.step) else {
+      return
+    }
     open[activation.step, default: OpenStep()].routed[layer, default: Routing()].add(activation)
   }
 
