@@ -50,7 +50,15 @@ final class Output {
     buffer.reserveCapacity(1 << 16)
   }
 
-  static func standard() -> Output { Output(descriptor: 1, name: "standard output") }
+  static func standard() -> Output {
+    // A pipe holds 64 KiB unless told otherwise, and waking its reader for each costs more than making them. What is
+    // no pipe, or a user with too many pipes, refuses.
+    _ = fcntl(1, setPipeSize, 1 << 20)
+    return Output(descriptor: 1, name: "standard output")
+  }
+
+  /// F_SETPIPE_SZ of Linux, which Glibc's headers hide.
+  private static let setPipeSize: Int32 = 1031
 
   /// Creates or truncates the file; `-` is standard output.
   ///
