@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -15,6 +16,10 @@ def pytest_configure(config):
         pytest.exit(f"{', '.join(map(str, missing))}: not built (tools/build builds them)", 2)
     if os.geteuid() != 0:
         pytest.exit("recording needs root: run tools/test as root, or with sudo installed", 2)
+    # Whoever starts the tests with `&` or nohup ignores these, and so would every command that the tests send them to.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
