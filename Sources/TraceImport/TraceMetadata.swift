@@ -105,7 +105,17 @@ struct MetadataReader {
   private var root: [String: Any] = [:]
   private(set) var warnings: [String] = []
 
+  /// Recorders write some 100 KiB. A chunk of 500 bytes can hold 16 MiB of one-letter notes, which take a hundred times
+  /// that as objects.
+  static let byteLimit = 4 << 20
+  private var byteCount = 0
+
   mutating func add(_ json: [UInt8], at offset: UInt64) {
+    guard json.count <= Self.byteLimit - byteCount else {
+      warn("the metadata at byte \(offset) is more than any recorder writes; it was ignored")
+      return
+    }
+    byteCount += json.count
     guard let object = try? JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] else {
       warn("the metadata at byte \(offset) is no JSON object; it was ignored")
       return
@@ -119,10 +129,11 @@ struct MetadataReader {
       if let object = value as? [String: Any], var existing = old[key] as? [String: Any] {
         merge(object, into: &existing)
         old[key] = existing
-      } else if Self.growing.contains(key), let list = value as? [Any],
-        let existing = old[key] as? [Any]
-      {
-        old[key] = existing + list
+      } else if Self.growing.contains(key), let list = value as? [Any], old[key] is [Any] {
+        // Taken out, so that it grows in place: there may be any number of chunks.
+        var existing = old.removeValue(forKey: key) as? [Any] ?? []
+        existing.append(contentsOf: list)
+        old[key] = existing
       } else {
         old[key] = value
       }
