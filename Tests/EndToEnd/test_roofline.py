@@ -171,7 +171,8 @@ def test_a_calibration_is_in_the_trace(ceilings, tmp_path):
     commands.expect(commands.record(trace, workload.command(), "--ceilings", ceilings), 0)
     information = commands.expect(commands.analyze("info", trace), commands.COMPLETE).stdout
     assert re.search(r"Ceilings of the machine\n  measured", information)
-    assert re.search(r"op_begin.* ns +\*", information), "a measured price is marked"
+    # A hit takes a microsecond and more where the machine is busy.
+    assert re.search(r"op_begin.* [nµ]s +\*", information), "a measured price is marked"
     assert re.search(r"probes in operators +\d.* in the time of each", information)
     summary = commands.expect(commands.analyze("summary", trace), commands.COMPLETE).stdout
     decode = re.search(r"^  decode +(\w+-bound|cannot tell)\. ", summary, re.M)
