@@ -9,6 +9,14 @@ let package = Package(
   products: [
     .executable(name: "pi-record", targets: ["PiRecord"]),
     .executable(name: "prof-analyze", targets: ["ProfAnalyze"]),
+    // For tools/fuzz-targets only.
+    .library(
+      name: "Analysis",
+      targets: [
+        "CTraceRecords", "TraceContainer", "TraceModel", "GGML", "TraceImport", "Statistics", "Timeline",
+        "OperatorGraph", "Report",
+      ]),
+    .library(name: "ProbeSites", targets: ["ProbeSites"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
