@@ -100,7 +100,8 @@ func withTraceFile(_ bytes: [UInt8], _ body: (String) -> Void) {
 }
 
 private let scratch: CInt = {
-  let file = memfd_create("fuzz.pitrace", 0)
-  precondition(file >= 0, "no file in memory")
+  var name = Array("/dev/shm/fuzz-XXXXXX".utf8CString)
+  let file = mkstemp(&name)
+  precondition(file >= 0 && unlink(name) == 0, "no file in memory")
   return file
 }()
