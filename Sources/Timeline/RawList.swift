@@ -18,22 +18,28 @@ struct RawList<Element: BitwiseCopyable> {
   subscript(index: Int) -> Element { base[index] }
 
   mutating func append(_ element: Element) {
-    _ = withUnsafePointer(to: element) { append(UnsafeBufferPointer(start: $0, count: 1)) }
+    // Not as a buffer of one: the copy of a buffer reads whole strides, and an element on the stack may end before.
+    makeRoom(for: 1)
+    (base + count).initialize(to: element)
+    count += 1
   }
 
   /// - Returns: the index of the first one.
   @discardableResult
   mutating func append(_ elements: UnsafeBufferPointer<Element>) -> Int {
-    if capacity - count < elements.count {
-      capacity = max(capacity * 2, count + elements.count)
-      let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
-      larger.update(from: base, count: count)
-      base.deallocate()
-      base = larger
-    }
+    makeRoom(for: elements.count)
     if let source = elements.baseAddress { (base + count).update(from: source, count: elements.count) }
     defer { count += elements.count }
     return count
+  }
+
+  private mutating func makeRoom(for more: Int) {
+    guard capacity - count < more else { return }
+    capacity = max(capacity * 2, count + more)
+    let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
+    larger.update(from: base, count: count)
+    base.deallocate()
+    base = larger
   }
 
   mutating func removeAll() { count = 0 }

@@ -35,7 +35,8 @@ private func readAll(_ bytes: UnsafeRawBufferPointer, copiesHeaders: Bool) -> [C
       guard let groups = try? reader.decode(chunk, into: &buffer) else { continue }
       for group in groups {
         precondition(
-          group.byteOffset + group.count * group.recordBytes <= buffer.count, "records outside of their buffer")
+          group.byteOffset + group.count * group.recordBytes <= buffer.count,
+          "records outside of their buffer")
       }
     } catch {
       let before = reader.position

@@ -77,7 +77,8 @@ private func showTables(_ trace: TraceFile, _ info: TraceInfo) throws {
   let summary = Summary(run, facts: facts)
   write(OperatorTable(run.operators, phases: Summary.phases, counters: counters))
   write(NodeTable(run.operators, phases: Summary.phases, counters: counters))
-  write(ThreadTable(run.operators, phases: Summary.phases, names: facts.threadNames, scheduler: run.scheduler))
+  write(
+    ThreadTable(run.operators, phases: Summary.phases, names: facts.threadNames, scheduler: run.scheduler))
   write(TokenTable(run.steps, counters: counters))
   write(ExplanationTable(Explainer(run.accounts, facts: facts)))
   write(ExpertLayerTable(summary.expertUses))

@@ -75,7 +75,8 @@ struct TraceParts {
 
   /// Of the golden trace of this version: it has a record of every type.
   static let golden: TraceParts = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../..")
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+      "../../../..")
     let file = root.appendingPathComponent("formats/golden/v1.1-minimal.pitrace").standardizedFileURL
     do {
       return try TraceParts(of: [UInt8](Data(contentsOf: file)))
