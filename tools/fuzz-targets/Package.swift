@@ -9,7 +9,8 @@ let package = Package(
     .executableTarget(
       name: "FuzzTargets",
       dependencies: [
-        .product(name: "Analysis", package: "prof-infer"), .product(name: "ProbeSites", package: "prof-infer"),
+        .product(name: "Analysis", package: "prof-infer"),
+        .product(name: "ProbeSites", package: "prof-infer"),
       ],
       // main is libFuzzer's.
       swiftSettings: [.unsafeFlags(["-parse-as-library"])])
