@@ -82,5 +82,9 @@ struct BatchLock {
     }
   }
 
-  func release() { close(descriptor) }
+  func release() {
+    // Closing alone would not let go while a process that another batch is just starting still has the descriptor.
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 }
