@@ -14,12 +14,13 @@ import sys
 
 import worker
 from pyspark import StorageLevel
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 TYPES = {"INTEGER": LongType(), "REAL": DoubleType(), "TEXT": StringType()}
 DAY = 86_400 * 10**9
-COMPLETE, USAGE, UNREADABLE, PARTIAL = 0, 2, 3, 4
+COMPLETE, UNREADABLE, PARTIAL, CANNOT_WRITE = 0, 3, 4, 5
 # Traces of one task: enough that starting it is nothing, few enough that a lost one is soon done again.
 TRACES_OF_A_TASK = 32
 
@@ -103,4 +104,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except AnalysisException as error:  # a folder that is not there, or tables that are
+        is_output = error.getCondition() == "PATH_ALREADY_EXISTS"
+        hint = " (--overwrite replaces what is there)" if is_output else ""
+        print(f"spark: {str(error).splitlines()[0]}{hint}", file=sys.stderr)
+        sys.exit(CANNOT_WRITE if is_output else UNREADABLE)
