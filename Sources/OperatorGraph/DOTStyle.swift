@@ -110,6 +110,8 @@ struct DOTStyle {
       let attributes = ["fillcolor=\"#ffffff\"", "penwidth=2.5", "color=\"\(Self.criticalColour)\""]
       entries.append(("critical", "critical path", attributes))
     }
+    // A graph of nothing has nothing to explain; a statement without a vertex is none.
+    guard scale != nil || !entries.isEmpty else { return "" }
     var out = "  subgraph cluster_legend {\n    label=\"\"; style=\"rounded\"; color=\"#b8c0cc\";\n"
     var ids: [String] = []
     if let scaleLabel = scaleLabel(textScale) {

@@ -156,7 +156,11 @@ struct InfoText {
       page.table(rows, textColumns: [])
     }
     let lost = info.missingRecords
-    let all = info.cpus.reduce(lost) { $0 &+ $1.records }
+    // A forged count of losses must not wrap into a small sum.
+    let all = info.cpus.reduce(lost) { sum, cpu in
+      let (next, isOver) = sum.addingReportingOverflow(cpu.records)
+      return isOver ? .max : next
+    }
     page.fact("lost", "\(lost) of \(all) records")
     guard let cost = info.cost else {
       page.fact("recorder", "its cost was not recorded")

@@ -79,6 +79,7 @@ struct OpenTrace {
   init(path: String) throws {
     file = try TraceFile(path: path)
     info = try TraceInfo(file)
+    if let warning = info.laterVersion { complain("\(file.name): \(warning)") }
   }
 
   var threadNames: [ThreadID: String] {

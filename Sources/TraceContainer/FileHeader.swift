@@ -9,6 +9,9 @@ public struct FileHeader: Equatable, Sendable {
   /// Bytes of the header as this version writes it.
   public static let encodedBytes = MemoryLayout<pi_file_header>.size
 
+  /// The newest version that this reader knows, as `major.minor`.
+  public static let knownVersion = "\(PI_FORMAT_MAJOR).\(PI_FORMAT_MINOR)"
+
   /// Bits of `requiredFeatures` that this reader knows.
   public static let knownRequiredFeatures: UInt64 = 0
 
@@ -26,6 +29,9 @@ public struct FileHeader: Equatable, Sendable {
   public var machine: UInt32
   /// Bytes that the header takes in the file; more than ``encodedBytes`` in a later minor version.
   public private(set) var headerBytes: Int
+
+  /// Written by a later minor version: what is new in it is passed over.
+  public var isOfLaterVersion: Bool { minor > UInt16(PI_FORMAT_MINOR) }
 
   /// A header of this version of the format.
   ///

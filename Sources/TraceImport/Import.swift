@@ -23,6 +23,8 @@ public func importRun(
   var damage: [Damage] = []
   var nextNumber: UInt32 = 0
   var wasLossy = false
+  // Of chunks near a loss: what is held back of them is near it whenever it is handed on.
+  var latestNearLoss: UInt64 = 0
   while let prepared = source.next(&damage), let chunk = prepared.chunk {
     var isLossy = chunk.number != nextNumber
     if isLossy {
@@ -38,7 +40,8 @@ public func importRun(
       wasLossy = true
       continue
     }
-    builder.isNearLoss = isLossy || wasLossy
+    if isLossy || wasLossy { latestNearLoss = max(latestNearLoss, prepared.order.latest) }
+    builder.isNearLoss = isLossy || wasLossy || merger.holds(upTo: latestNearLoss)
     wasLossy = isLossy
     builder.oddities.count(.shortRecord, prepared.order.shortRecords)
     prepared.rows.withUnsafeBytes { bytes in
@@ -52,6 +55,7 @@ public func importRun(
     builder.losses.endBatch(&builder.output)
     builder.output.handOver(to: &visitor)
   }
+  builder.isNearLoss = merger.holds(upTo: latestNearLoss)
   let none = RecordOrder()
   let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
   while !merger.drain(none, in: nothing, upTo: .max, into: &builder) {
@@ -66,7 +70,7 @@ public func importRun(
     }
   }
   builder.output.handOver(to: &visitor)
-  return builder.result(merger, damage, info)
+  return builder.result(merger, damage)
 }
 
 /// A thread for a handful of chunks costs more than it saves.
@@ -93,16 +97,13 @@ extension RunContext {
 }
 
 extension RunBuilder {
-  consuming func result(_ merger: borrowing RecordMerger, _ damage: [Damage], _ info: TraceInfo)
-    -> ImportStatistics
-  {
+  consuming func result(_ merger: borrowing RecordMerger, _ damage: [Damage]) -> ImportStatistics {
     var result = statistics
     result.operatorSpans = output.handedOver
     result.distinctStructures = structures.distinctCount
     result.carriedRecords = merger.carriedRecords
     result.lostRecords = losses.lost
     result.damage = damage
-    result.warnings = info.warnings
     result.oddities = oddities
     result.oddities[.holdBackOverflow] += merger.overflows
     result.oddities[.repeatedSequence] += losses.repeated

@@ -126,7 +126,6 @@ public struct ImportStatistics: Sendable {
   public var lostRecords: UInt64 = 0
   public var oddities = OddityCounts()
   public var damage: [Damage] = []
-  public var warnings: [String] = []
 
   public init() {}
 

@@ -38,6 +38,9 @@ struct RecordMerger: ~Copyable {
     return .max
   }
 
+  /// Whether anything is held back that is not later than `time`.
+  func holds(upTo time: UInt64) -> Bool { carried.first.map { $0.time <= time } ?? false }
+
   /// Hands on what was held back and what a chunk has, in order, up to `limit`; of equal times what was held back
   /// comes first.
   ///

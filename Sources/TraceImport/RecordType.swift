@@ -45,22 +45,23 @@ enum RecordType {
   /// Records of the recorder that are about moments of the run, and so are put in order with the target's.
   @inline(__always) static func isReading(_ type: UInt8) -> Bool { type >= frequency && type <= probes }
 
+  private static let names: [UInt8: String] = [
+    tokenBegin: "TOKEN_BEGIN", tokenEnd: "TOKEN_END", ubatchBegin: "UBATCH_BEGIN", ubatchEnd: "UBATCH_END",
+    graphBegin: "GRAPH_BEGIN", graphEnd: "GRAPH_END", operatorBegin: "OP_BEGIN", operatorFused: "OP_FUSED",
+    barrier: "BARRIER", structureBegin: "STRUCTURE_BEGIN", nodeList: "NODE_LIST", tensor: "TENSOR",
+    structureEnd: "STRUCTURE_END", experts: "EXPERTS", sampleBegin: "SAMPLE_BEGIN",
+    sampleEnd: "SAMPLE_END", warmup: "WARMUP", clock: "CLOCK", loss: "LOSS", cost: "COST",
+    thread: "THREAD", site: "SITE", exit: "EXIT", end: "END", process: "PROCESS",
+    switchOut: "SWITCH_OUT", switchIn: "SWITCH_IN", wakeup: "WAKEUP", backend: "BACKEND",
+    enqueueBegin: "ENQUEUE_BEGIN", enqueueEnd: "ENQUEUE_END", draftBegin: "DRAFT_BEGIN",
+    draftEnd: "DRAFT_END", accept: "ACCEPT", frequency: "FREQUENCY", temperature: "TEMPERATURE",
+    counter: "COUNTER", probes: "PROBES",
+  ]
+
+  static func isKnown(_ type: UInt8) -> Bool { names[type] != nil }
+
   /// The name in TRACE-FORMAT.md.
-  static func name(_ type: UInt8) -> String {
-    let names: [UInt8: String] = [
-      tokenBegin: "TOKEN_BEGIN", tokenEnd: "TOKEN_END", ubatchBegin: "UBATCH_BEGIN", ubatchEnd: "UBATCH_END",
-      graphBegin: "GRAPH_BEGIN", graphEnd: "GRAPH_END", operatorBegin: "OP_BEGIN", operatorFused: "OP_FUSED",
-      barrier: "BARRIER", structureBegin: "STRUCTURE_BEGIN", nodeList: "NODE_LIST", tensor: "TENSOR",
-      structureEnd: "STRUCTURE_END", experts: "EXPERTS", sampleBegin: "SAMPLE_BEGIN",
-      sampleEnd: "SAMPLE_END", warmup: "WARMUP", clock: "CLOCK", loss: "LOSS", cost: "COST",
-      thread: "THREAD", site: "SITE", exit: "EXIT", end: "END", process: "PROCESS",
-      switchOut: "SWITCH_OUT", switchIn: "SWITCH_IN", wakeup: "WAKEUP", backend: "BACKEND",
-      enqueueBegin: "ENQUEUE_BEGIN", enqueueEnd: "ENQUEUE_END", draftBegin: "DRAFT_BEGIN",
-      draftEnd: "DRAFT_END", accept: "ACCEPT", frequency: "FREQUENCY", temperature: "TEMPERATURE",
-      counter: "COUNTER", probes: "PROBES",
-    ]
-    return names[type] ?? "type \(type)"
-  }
+  static func name(_ type: UInt8) -> String { names[type] ?? "type \(type)" }
 }
 
 extension UnsafeRawPointer {

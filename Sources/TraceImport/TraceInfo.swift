@@ -201,7 +201,8 @@ public struct TraceInfo: Sendable {
     for (type, count) in counts.enumerated() where count > 0 { recordCounts[UInt8(type)] = count }
     if first <= last { range = TimeRange(start: .init(nanoseconds: first), end: .init(nanoseconds: last)) }
     metadata = metadataReader.metadata()
-    warnings = metadataReader.warnings
+    damage += metadataReader.damage
+    warnings = [laterVersion].compactMap { $0 } + metadataReader.warnings
     var own = RecorderRecords()
     var buffer: [UInt8] = []
     lastChunks = lastChunks.suffix(Self.lastDecoded)
@@ -218,6 +219,19 @@ public struct TraceInfo: Sendable {
       }
     }
     take(own, sequences)
+  }
+
+  /// What a trace of a later minor version has and this reader passes over; nil for versions that it knows.
+  public var laterVersion: String? {
+    guard header.isOfLaterVersion else { return nil }
+    var records = 0
+    for (type, count) in recordCounts where !RecordType.isKnown(type) { records += count }
+    let version = "\(header.major).\(header.minor)"
+    return """
+      written in version \(version) of the format, of which this prof-analyze knows \(FileHeader.knownVersion): what is new \
+      in it is passed over (\(records) records, \(chunks.unknown) chunks of unknown types); a newer prof-analyze reads \
+      all of it
+      """
   }
 
   private mutating func take(_ own: RecorderRecords, _ sequences: SequenceAccount) {

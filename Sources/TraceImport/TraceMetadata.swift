@@ -104,6 +104,8 @@ public struct TraceMetadata: Sendable {
 struct MetadataReader {
   private var root: [String: Any] = [:]
   private(set) var warnings: [String] = []
+  /// Chunks of which nothing was taken.
+  private(set) var damage: [Damage] = []
 
   /// Recorders write some 100 KiB. A chunk of 500 bytes can hold 16 MiB of one-letter notes, which take a hundred times
   /// that as objects.
@@ -112,15 +114,17 @@ struct MetadataReader {
 
   mutating func add(_ json: [UInt8], at offset: UInt64) {
     guard json.count <= Self.byteLimit - byteCount else {
-      warn("the metadata at byte \(offset) is more than any recorder writes; it was ignored")
-      return
+      return refuse(json, at: offset, "the metadata is more than any recorder writes")
     }
     byteCount += json.count
     guard let object = try? JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] else {
-      warn("the metadata at byte \(offset) is no JSON object; it was ignored")
-      return
+      return refuse(json, at: offset, "the metadata is no JSON object in UTF-8")
     }
     Self.merge(object, into: &root)
+  }
+
+  private mutating func refuse(_ json: [UInt8], at offset: UInt64, _ reason: String) {
+    damage.append(Damage(offset: offset, skippedBytes: UInt64(json.count), description: reason))
   }
 
   /// Objects key by key, the lists that grow appended, everything else replaced.

@@ -118,7 +118,9 @@ import TraceModel
     for form in GraphForm.allCases {
       let graph = OperatorGraph(empty, form: form)
       #expect(graph.vertices.isEmpty && graph.edges.isEmpty)
-      #expect(graph.dot().hasPrefix("digraph"))
+      let dot = graph.dot()
+      // Graphviz refuses attributes of nothing: `[style=invis];` without a vertex before it.
+      #expect(dot.hasPrefix("digraph") && !dot.contains("legend") && !dot.contains("   ["))
     }
   }
 }

@@ -59,6 +59,8 @@ import TraceContainer
     bytes += [UInt8](repeating: 0xee, count: 8)
     bytes += handMadeTrace[64...]
     #expect(try Content(of: bytes) == Content(of: handMadeTrace))
+    #expect(try bytes.withUnsafeBytes { try FileHeader(decoding: $0) }.isOfLaterVersion)
+    #expect(try !handMadeTrace.withUnsafeBytes { try FileHeader(decoding: $0) }.isOfLaterVersion)
   }
 
   @Test(arguments: [0, 63, 4097, 0xffff_ffff])

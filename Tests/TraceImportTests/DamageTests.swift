@@ -47,6 +47,28 @@ import Testing
     #expect(run.statistics.hasLosses)
   }
 
+  /// Records wait for 5 ms of the trace; what they say must not depend on how many chunks come meanwhile.
+  @Test(arguments: [0, 1, 3]) func whatWaitsStaysNearItsLoss(chunks: Int) throws {
+    let trace = traceWithStructure()
+    step(trace, 1000)
+    trace.seal()
+    trace.decode(2000, tokens: 1)
+    trace.graph(2010, structure: 7, nodes: 4)
+    trace.op(2020, 1, 0x1000)
+    trace.lose(1, tid: 1)
+    trace.op(2140, 1, 0x13f0)
+    trace.graphEnd(2150)
+    trace.decodeEnd(2160)
+    trace.seal()
+    for number in 0..<UInt64(chunks) {
+      trace.bare(99, 2170 + number, 1)
+      trace.seal()
+    }
+    let run = try trace.run()
+    #expect(Array(run.spans().suffix(2)) == ["0 2020-2030 2030 repaired", "3 2140-2150 2150"])
+    #expect(run.statistics[.repairedOperator] == 1)
+  }
+
   @Test func lostBarriersAndOperator() throws {
     let trace = traceWithStructure()
     for (start, isLossy) in [(UInt64(1000), false), (2000, true)] {
@@ -213,7 +235,7 @@ import Testing
     trace.structure(900, number: 7, nodes: smallGraph, constants: smallConstants)
     let run = try trace.run()
     #expect(run.statistics[.undecodableTensor] == 7)
-    #expect(run.statistics.warnings.count == 1)
+    #expect(run.info.warnings.count == 1)
   }
 
   @Test func walksOfTheSameContentAreOneStructure() throws {

@@ -44,7 +44,7 @@ struct CheckCommand: ParsableCommand {
     for (oddity, count) in statistics.oddities.occurred {
       page.line("  \(oddity.isLoss ? "loss" : "odd ")  \(oddity): \(count)")
     }
-    for warning in info.warnings + statistics.warnings { page.fact("warning", warning) }
+    for warning in info.warnings { page.fact("warning", warning) }
     let losses = Losses(info, statistics)
     page.fact("verdict", losses.lines.isEmpty ? "whole" : "partial")
     let output = Output.standard()

@@ -17,7 +17,7 @@ METADATA, EVENTS, END = 1, 2, 3
 COLUMNS = 1
 # The types below are written by the BPF programs and carry a number of their CPU.
 FIRST_RECORDER_TYPE = 128
-TOKEN_BEGIN, TOKEN_END, LOSS = 1, 2, 129
+TOKEN_BEGIN, TOKEN_END, TENSOR, LOSS, THREAD = 1, 2, 12, 129, 131
 
 zstd = ctypes.CDLL(ctypes.util.find_library("zstd"))
 zstd.ZSTD_decompress.restype = ctypes.c_size_t
