@@ -70,7 +70,7 @@ final class BatchState: Sendable {
 
 /// Keeps a second batch away from an archive; the kernel lets go when the process ends, however it does.
 struct BatchLock {
-  private let descriptor: Int32
+  let descriptor: Int32
 
   init(_ folder: String) throws(ArchiveError) {
     let path = "\(folder)/.lock"

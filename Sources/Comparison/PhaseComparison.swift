@@ -80,12 +80,15 @@ struct PhaseComparer {
         replicates.append(zip(one, two).map { $1 - $0 })
       }
     }
+    let widening = Interval.widening(runs: (alignment.first.count, alignment.second.count))
     let presence = (Self.present(alignment.first, width), Self.present(alignment.second, width))
     var result = PhaseComparison(
       phase: phase, steps: steps, runs: (alignment.first.count, alignment.second.count),
       leftOut: alignment.leftOut, positions: alignment.positions,
-      rows: rows(means, replicates, presence),
-      relativeInterval: relative.count == options.replicates && !relative.isEmpty ? Interval(relative) : nil)
+      rows: rows(means, replicates, widening, presence))
+    if relative.count == options.replicates, !relative.isEmpty, let change = result.relativeChange {
+      result.relativeInterval = Interval(relative, around: change, widening: widening)
+    }
     result.culprits = Culprit.find(result)
     return result
   }
@@ -99,7 +102,8 @@ struct PhaseComparer {
   }
 
   private func rows(
-    _ means: ([Double], [Double]), _ replicates: [[Double]], _ present: ([Bool], [Bool])
+    _ means: ([Double], [Double]), _ replicates: [[Double]], _ widening: Double,
+    _ present: ([Bool], [Bool])
   ) -> [PhaseComparison.Row] {
     // Rounded once and then summed, so that what adds up does so to the nanosecond.
     let first = means.0.map { Int64($0.rounded()) }
@@ -111,11 +115,12 @@ struct PhaseComparer {
       let (inFirst, inSecond) = (columns.contains { present.0[$0] }, columns.contains { present.1[$0] })
       guard inFirst || inSecond || scope == .total else { return nil }
       let sums = replicates.map { replicate in columns.reduce(0) { $0 + replicate[$1] } }
+      let change = columns.reduce(0) { $0 + means.1[$1] - means.0[$1] }
       return .init(
         scope: scope, name: name, op: op, layer: layer,
         presence: inFirst == inSecond ? .both : inFirst ? .removed : .added,
         first: columns.reduce(0) { $0 &+ first[$1] }, second: columns.reduce(0) { $0 &+ second[$1] },
-        interval: sums.isEmpty ? nil : Interval(sums))
+        interval: sums.isEmpty ? nil : Interval(sums, around: change, widening: widening))
     }
     let base = TimePart.allCases.count
     var ofOperator: [String: [Int]] = [:]

@@ -24,7 +24,7 @@ struct ProfAnalyze: ParsableCommand {
       4 analysed, but the trace has losses or was cut short (results written, losses on stderr); 5 results
       could not be written.
       """,
-    version: "prof-analyze 0.1.0",
+    version: "prof-analyze 0.2.0",
     subcommands: [
       InfoCommand.self, SummaryCommand.self, TokensCommand.self, OpsCommand.self, NodesCommand.self,
       RooflineCommand.self, ExpertsCommand.self, BackendsCommand.self, SpeculationCommand.self,

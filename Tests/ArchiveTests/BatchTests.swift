@@ -146,6 +146,15 @@ import Testing
     #expect(workersStarted == 1)
   }
 
+  /// As a process has it that another batch is just starting, up to its exec.
+  @Test func aLockThatIsLetGoIsFreeWhoeverHasItsDescriptor() throws {
+    let lock = try BatchLock(archive.folder)
+    let copy = dup(lock.descriptor)
+    defer { close(copy) }
+    lock.release()
+    try BatchLock(archive.folder).release()
+  }
+
   @Test func twoBatchesKeepApart() throws {
     let lock = try BatchLock(archive.folder)
     #expect(throws: ArchiveError.self) { try run() }

@@ -155,7 +155,7 @@ import TraceModel
     for (value, wanted) in zip(values, expected) { #expect(abs(value - wanted) < 1e-9) }
   }
 
-  @Test(arguments: [0, -1, .infinity, .nan, 1e300, 5e-324] as [Double])
+  @Test(arguments: [0, -1, .infinity, .nan, 1e300, .leastNonzeroMagnitude] as [Double])
   func anyMaximumHasAnEnd(maximum: Double) {
     #expect(Ticks.values(to: maximum, count: 5).count <= 6)
   }

@@ -16,8 +16,9 @@ struct DiffCommand: ParsableCommand {
       a build costs hits all. With --leave-out 0 all count. Nodes are the same by name and operator, not by position.
       `part` and `operator` rows add up to the step, `node` and `layer` rows to the operators, to the nanosecond.
 
-      Intervals hold the change with 95 %: steps are drawn again, and runs where there are several on a side. With one
-      run on a side they know nothing of how runs differ among themselves: for CI, record five of each, in turns.
+      Intervals hold the change with 95 %: steps are drawn again, and runs where there are several on a side; few runs
+      make them wider. With one run on a side they know nothing of how runs differ among themselves: for CI, record seven
+      of each, in turns, so that one which was disturbed from begin to end does not count.
 
       --fail-over exits with 1 when a phase takes longer by more than PERCENT with all of its interval, and with 2
       when A and B are not comparable. Losses exit with 4.
