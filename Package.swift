@@ -70,7 +70,7 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
-      resources: [.embedInCode("Resources/schema.sql")]),
+      resources: [.embedInCode("Resources/schema.sql"), .embedInCode("Resources/views.sql")]),
     .executableTarget(
       name: "ProfAnalyze",
       dependencies: [

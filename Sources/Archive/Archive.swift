@@ -7,7 +7,7 @@ import GRDB
 /// is told of a run once its folder is complete.
 public final class Archive: Sendable {
   /// Of the tables and views, see formats/ARCHIVE.md.
-  public static let schemaVersion = 1
+  public static let schemaVersion = 2
   static let applicationID = 1_346_982_994
 
   public let folder: String
@@ -25,7 +25,7 @@ public final class Archive: Sendable {
     try check()
   }
 
-  /// Opens an archive for writing, or makes it.
+  /// Opens an archive for writing, or makes it; brings one of an older schema version up to date.
   ///
   /// - Parameter patience: seconds to wait for another program that keeps writers out.
   public convenience init(writing folder: String, patience: Double = 10) throws(ArchiveError) {
@@ -39,7 +39,20 @@ public final class Archive: Sendable {
     try self.init(folder, configuration)
     try write { db in
       let isNew = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
-      if isNew { try db.execute(sql: String(decoding: PackageResources.schema_sql, as: UTF8.self)) }
+      if isNew {
+        try db.execute(sql: String(decoding: PackageResources.schema_sql, as: UTF8.self))
+      } else if try Self.version(db) == (Self.applicationID, 1) {
+        // What version 2 added; the runs have it once they are read again.
+        try db.execute(
+          sql: """
+            ALTER TABLE runs ADD COLUMN engine_version TEXT;
+            ALTER TABLE runs ADD COLUMN engine_commit TEXT;
+            PRAGMA user_version = 2;
+            """)
+      } else {
+        return
+      }
+      try db.execute(sql: String(decoding: PackageResources.views_sql, as: UTF8.self))
     }
     try check()
   }
@@ -55,15 +68,17 @@ public final class Archive: Sendable {
   }
 
   private func check() throws(ArchiveError) {
-    let (application, version) = try read { db in
-      (
-        try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0,
-        try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-      )
-    }
+    let (application, version) = try read(Self.version)
     guard application == Self.applicationID, version == Self.schemaVersion else {
       throw .otherSchema(file: indexFile, version: version)
     }
+  }
+
+  private static func version(_ db: Database) throws -> (application: Int, schema: Int) {
+    (
+      try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0,
+      try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    )
   }
 
   /// Makes the index one file again, which can be copied and read where nothing may be written.

@@ -36,7 +36,9 @@ public enum ArchiveError: Error, Sendable, CustomStringConvertible {
       "\(folder): there is no archive.sqlite in it; `prof-analyze batch PATH... -o DIR` makes an archive"
     case .otherSchema(let file, let version):
       "\(file): has schema version \(version), this prof-analyze knows \(Archive.schemaVersion) only; "
-        + "make a new archive with -o, or use the version that wrote it"
+        + (version < Archive.schemaVersion
+          ? "`prof-analyze batch PATH... -o DIR` brings it up to date"
+          : "make a new archive with -o, or use the version that wrote it")
     case .damaged(let file, let cause):
       "\(file): is damaged or no index: \(cause); move it away, and `prof-analyze batch` makes it again from the traces"
     case .locked(let file):

@@ -16,6 +16,7 @@ public struct ArchivedRun: Sendable, Equatable, FetchableRecord {
   public var modelFile: String?
   public var threads: Int?
   public var level: String?
+  public var engineVersion: String?
   public var engineBuild: String?
   public var decodeTokensPerSecond: Double?
   public var decodeMedian: Int64?
@@ -39,6 +40,7 @@ public struct ArchivedRun: Sendable, Equatable, FetchableRecord {
     modelFile = try row.decode(forColumn: "model_file")
     threads = try row.decode(forColumn: "threads")
     level = try row.decode(forColumn: "level")
+    engineVersion = try row.decode(forColumn: "engine_version")
     engineBuild = try row.decode(forColumn: "engine_build")
     decodeTokensPerSecond = try row.decode(forColumn: "decode_tokens_per_s")
     decodeMedian = try row.decode(forColumn: "decode_p50_ns")

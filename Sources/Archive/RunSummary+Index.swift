@@ -16,6 +16,7 @@ extension RunSummary {
         "kernel": machine.kernel, "cpu_model": machine.cpuModel, "cpus": machine.cpus,
         "memory_bytes": machine.memoryBytes, "command": Self.json(target.command),
         "executable": target.executable, "model_file": target.modelFile, "engine": target.engine,
+        "engine_version": target.engineVersion, "engine_commit": target.engineCommit,
         "engine_build": target.engineBuild, "threads": target.threads,
         "model": models.isEmpty ? nil : models.map(\.label).joined(separator: " + "),
         "prefill_tokens": speed.prefillTokens, "prefill_tokens_per_s": speed.prefillTokensPerS,

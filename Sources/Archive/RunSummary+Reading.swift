@@ -71,7 +71,7 @@ extension RunSummary.Target {
     self.init(
       command: metadata.command, executable: metadata.executable,
       modelFile: model.flatMap { $0.split(separator: "/").last.map(String.init) },
-      engine: metadata.engineName,
+      engine: metadata.engineName, engineVersion: metadata.engineVersion, engineCommit: metadata.engineCommit,
       engineBuild: Self.build(metadata), threads: threads > 0 ? threads : nil)
   }
 

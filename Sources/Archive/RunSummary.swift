@@ -38,6 +38,9 @@ public struct RunSummary: Codable, Sendable, Equatable {
     /// Last part of the first argument that names a `.gguf` file.
     public var modelFile: String?
     public var engine: String?
+    /// As it tells them itself.
+    public var engineVersion: String?
+    public var engineCommit: String?
     /// Build id of the library whose operators were probed.
     public var engineBuild: String?
     /// Largest number that a graph was computed with.

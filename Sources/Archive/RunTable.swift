@@ -18,6 +18,7 @@ public struct RunTable: StatisticsTable, Sendable {
     Column("kernel", isText: true, isShown: false), Column("engine_build", isText: true, isShown: false),
     Column("time_to_first_token_ns", isShown: false), Column("coverage", isShown: false),
     Column("recorded_ns", isShown: false), Column("analyzer", isText: true, isShown: false),
+    Column("engine_version", isText: true, isShown: false),
   ]
 
   public static func cells(_ run: ArchivedRun) -> [Cell] {
@@ -28,6 +29,7 @@ public struct RunTable: StatisticsTable, Sendable {
       .text(run.isComplete ? "yes" : "no"), Cell(run.path), .text(run.id), Cell(run.model),
       Cell(run.modelFile), Cell(run.cpuModel), Cell(run.kernel), Cell(run.engineBuild),
       Cell(run.timeToFirstToken), Cell(run.coverage), Cell(run.recorded), .text(run.analyzer),
+      Cell(run.engineVersion),
     ]
   }
 }

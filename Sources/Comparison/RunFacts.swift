@@ -5,6 +5,8 @@ public struct RunFacts: Sendable {
   public var file: String
   public var models: [ModelShape] = []
   public var threads: Int?
+  /// Name, version and commit of the engine, as far as it tells them.
+  public var engine: String?
   /// Build number (`build-id`) or path of each engine library by its file name.
   public var libraries: [String: String] = [:]
   public var cpuModel: String?
@@ -22,7 +24,8 @@ public struct RunFacts: Sendable {
 /// In what two recordings differ besides time.
 public struct Difference: Sendable, Equatable {
   public enum Kind: String, Sendable {
-    case model, weights, threads, build, device, kernel, cpus, level, scheduler, counters, recorder, fusion
+    case model, weights, threads, engine, build, device, kernel, cpus, level, scheduler, counters, recorder,
+      fusion
   }
   public var kind: Kind
   public var first: String
@@ -47,6 +50,7 @@ extension RunFacts {
     compare(.model, "another model: times per node have no counterpart") { $0.modelText }
     compare(.weights, "other weight types: the same nodes read other amounts of memory") { $0.weightText }
     compare(.threads, "operators are shared by another number of threads") { $0.threads.map(String.init) }
+    compare(.engine, "another version of the engine: operators are not computed the same way") { $0.engine }
     compare(.build, "another build of the engine") { facts in
       let list = facts.libraries.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.prefix(12))" }
       return list.isEmpty ? nil : list.joined(separator: ", ")

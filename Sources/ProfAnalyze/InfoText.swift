@@ -87,7 +87,9 @@ struct InfoText {
   private mutating func engine() {
     let metadata = info.metadata
     page.heading("Engine")
-    page.fact("engine", metadata.engineName ?? "not found while recording")
+    let engine = [metadata.engineName, metadata.engineVersion, metadata.engineCommit.map { "commit \($0)" }]
+    let name = engine.compactMap { $0 }.joined(separator: " ")
+    page.fact("engine", name.isEmpty ? "not found while recording" : name)
     fact("level", metadata.level)
     fact("operator names", metadata.operatorNamesSource)
     fact("layouts", metadata.layoutSource)

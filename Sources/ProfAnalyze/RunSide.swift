@@ -54,6 +54,9 @@ extension RunFacts {
     let metadata = trace.info.metadata
     models = collector.models.models
     threads = collector.samples.graphThreads > 0 ? collector.samples.graphThreads : nil
+    if let version = metadata.engineVersion {
+      engine = [metadata.engineName, version, metadata.engineCommit].compactMap { $0 }.joined(separator: " ")
+    }
     for library in metadata.libraries {
       guard let path = library.path, let name = path.split(separator: "/").last.map(String.init) else {
         continue

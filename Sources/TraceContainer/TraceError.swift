@@ -43,8 +43,11 @@ public struct TraceError: Error, Equatable, Sendable {
 
 extension TraceError: CustomStringConvertible {
   /// What is wrong, at which byte, and what to do next; one line without the file's name.
-  public var description: String {
-    var text = "byte " + String(offset) + ": " + Self.text(cause)
+  public var description: String { "byte " + String(offset) + ": " + reason }
+
+  /// The same for who says the byte.
+  public var reason: String {
+    var text = Self.text(cause)
     switch kind {
     case .unsupportedVersion(let major, let minor):
       text += " (version " + String(major) + "." + String(minor) + ")"

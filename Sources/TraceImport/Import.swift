@@ -36,7 +36,7 @@ public func importRun(
     if let failure = prepared.failure {
       damage.append(
         Damage(
-          offset: failure.offset, skippedBytes: UInt64(chunk.storedBytes), description: failure.description))
+          offset: failure.offset, skippedBytes: UInt64(chunk.storedBytes), description: failure.reason))
       wasLossy = true
       continue
     }

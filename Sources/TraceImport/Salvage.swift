@@ -63,7 +63,7 @@ public struct Salvage {
         losses.append(
           Loss(
             offset: UInt64(place), bytes: skipped ?? UInt64(bytes.count - place),
-            reason: saved ? "the file ends inside of a chunk" : error.description))
+            reason: saved ? "the file ends inside of a chunk" : error.reason))
         continue
       }
       let length = chunk.endOffset - chunk.offset

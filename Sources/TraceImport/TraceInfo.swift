@@ -173,7 +173,7 @@ public struct TraceInfo: Sendable {
         do {
           metadataReader.add(try reader.metadata(chunk), at: chunk.offset)
         } catch {
-          damage.append(Damage(offset: error.offset, skippedBytes: nil, description: error.description))
+          damage.append(Damage(offset: error.offset, skippedBytes: nil, description: error.reason))
         }
       case .events, .end:
         chunks.events += 1
@@ -215,7 +215,7 @@ public struct TraceInfo: Sendable {
           for group in groups where Self.isRecorders(group.type) { own.add(group, in: bytes) }
         }
       } catch {
-        damage.append(Damage(offset: error.offset, skippedBytes: nil, description: error.description))
+        damage.append(Damage(offset: error.offset, skippedBytes: nil, description: error.reason))
       }
     }
     take(own, sequences)
@@ -278,7 +278,7 @@ extension TraceReader {
       } catch {
         let skipped = skipToNextChunk()
         damage.append(
-          Damage(offset: error.offset, skippedBytes: skipped, description: error.description))
+          Damage(offset: error.offset, skippedBytes: skipped, description: error.reason))
         if skipped == nil { return nil }
       }
     }

@@ -67,6 +67,9 @@ public struct TraceMetadata: Sendable {
   public var targetCPUs: [Int] = []
   public var libraries: [Library] = []
   public var engineName: String?
+  /// What the target's own `ggml_version()` and `ggml_commit()` return; a commit that its build did not know is nil.
+  public var engineVersion: String?
+  public var engineCommit: String?
   public var operatorNames = OperatorNames()
   public var operatorNamesSource: String?
   public var layoutSource: String?
@@ -184,6 +187,8 @@ struct MetadataReader {
     }
     let engine = object("engine")
     result.engineName = string(engine, "name")
+    result.engineVersion = string(engine, "version")
+    result.engineCommit = string(engine, "commit").flatMap { $0 == "unknown" ? nil : $0 }
     result.operatorNamesSource = string(engine, "op_names_source")
     result.operatorNames = OperatorNames(
       operators: strings(engine, "op_names"), unary: strings(engine, "unary_op_names"),

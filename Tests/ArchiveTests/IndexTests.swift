@@ -139,6 +139,32 @@ import Testing
     _ = try Archive(writing: archive.folder)
   }
 
+  /// As version 1 left it: without two columns, and with its own view.
+  @Test func anOlderIndexIsBroughtUpToDate() throws {
+    try add(summary("x"), to: archive, path: "x")
+    try archive.write {
+      try $0.execute(
+        sql: """
+          DROP VIEW run_list; CREATE VIEW run_list AS SELECT run, id FROM runs;
+          ALTER TABLE runs DROP COLUMN engine_version; ALTER TABLE runs DROP COLUMN engine_commit;
+          PRAGMA user_version = 1;
+          """)
+    }
+    try archive.close()
+    let error = #expect(throws: ArchiveError.self) { try Archive(reading: archive.folder) }
+    #expect(error?.description.contains("brings it up to date") == true)
+    let again = try Archive(writing: archive.folder)
+    let versions = try again.read { try String?.fetchAll($0, sql: "SELECT engine_version FROM run_list") }
+    #expect(versions == [nil])
+    try add(summary("y"), to: again, path: "y")
+    let added = try again.read {
+      try String?.fetchAll($0, sql: "SELECT engine_version FROM runs ORDER BY run")
+    }
+    #expect(added == [nil, "0.9"])
+    try again.close()
+    _ = try Archive(reading: archive.folder)
+  }
+
   @Test func onlyArchivesAreOpened() throws {
     #expect(throws: ArchiveError.self) { try Archive(reading: scratch.path) }
     try archive.write { try $0.execute(sql: "PRAGMA user_version = 99") }

@@ -43,7 +43,8 @@ func summary(_ content: String, text: String = "text", losses: [String] = [], re
     machine: .init(
       host: text, architecture: nil, kernel: text, cpuModel: text, cpus: 2, memoryBytes: nil),
     target: .init(
-      command: [text, "\u{0}"], executable: text, modelFile: text, engine: nil, engineBuild: "b1", threads: 2),
+      command: [text, "\u{0}"], executable: text, modelFile: text, engine: nil, engineVersion: "0.9",
+      engineCommit: nil, engineBuild: "b1", threads: 2),
     models: [
       .init(
         label: text, layers: 2, embedding: nil, vocabulary: nil, feedForward: nil, heads: nil,

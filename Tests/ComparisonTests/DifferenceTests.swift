@@ -31,6 +31,7 @@ import Testing
     let other = run {
       $0.threads = 4
       $0.cpuModel = "Cortex-A76"
+      $0.engine = "ggml 0.26.0"
       $0.level = "graph"
       $0.counters = ["cycles"]
       $0.libraries = ["libggml-cpu.so": "abc"]
@@ -39,12 +40,14 @@ import Testing
       [
         run {
           $0.cpuModel = "Cortex-A55"
+          $0.engine = "ggml 0.9.4"
           $0.level = "op"
           $0.libraries = ["libggml-cpu.so": "def"]
         }
       ], [other])
     #expect(comparison.isComparable)
-    #expect(Set(comparison.differences.map(\.kind)) == [.threads, .build, .device, .level, .counters])
+    #expect(
+      Set(comparison.differences.map(\.kind)) == [.threads, .engine, .build, .device, .level, .counters])
     let threads = comparison.differences.first { $0.kind == .threads }
     #expect(threads?.first == "2")
     #expect(threads?.second == "4")

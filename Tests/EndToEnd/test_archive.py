@@ -118,6 +118,8 @@ def test_runs_are_described(traces, archive):
     assert json.loads(command) == Workload("moe-q4_0", 2, tokens=6).command()
     info = commands.expect(commands.analyze("info", traces / "boards/moe.pitrace"), COMPLETE).stdout
     assert build in info
+    ((engine, version),) = query(archive, "SELECT engine, engine_version FROM runs WHERE run = ?", run)
+    assert f"{engine} {version}" in info and version[0].isdigit()
     decode = [row for row in commands.table("tokens", traces / "boards/moe.pitrace") if row["phase"] == "decode"]
     time_of_all = sum(int(row["duration_ns"]) for row in decode)
     assert rate == pytest.approx(1e9 * len(decode) / time_of_all)

@@ -65,7 +65,7 @@ import Testing
         """)
     trace.add(
       metadata: """
-        {"notes":["two"],"engine":{"op_names":["NONE",5,"ADD"]},"recorder":{"name":"other"},
+        {"notes":["two"],"engine":{"op_names":["NONE",5,"ADD"],"version":"0.9","commit":"unknown"},"recorder":{"name":"other"},
          "sites":[{"index":0,"role":"op_begin","function":"f","address":"0x10","file_offset":"zz","expected_ns":830}]}
         """)
     trace.add(metadata: "[1,2]")
@@ -95,6 +95,7 @@ import Testing
     #expect(info.metadata.cpus.map(\.capacity) == [1024])
     #expect(info.metadata.libraries.map(\.loadAddress) == [0x7f00])
     #expect(info.metadata.operatorNames.operators == ["NONE", "", "ADD"])
+    #expect(info.metadata.engineVersion == "0.9" && info.metadata.engineCommit == nil)
     #expect(info.metadata.sites.map(\.address) == [0x10])
     #expect(info.metadata.sites.map(\.fileOffset) == [nil])
     #expect(info.metadata.hasSite("op_begin") && !info.metadata.hasSite("graph"))

@@ -1,4 +1,4 @@
--- The archive index, schema version 1. formats/ARCHIVE.md explains it.
+-- The tables of the archive index, schema version 2. formats/ARCHIVE.md explains them; views.sql has the views.
 -- NULL is "not recorded", never 0. Names carry units: _ns nanoseconds, _per_s a second; shares are 0 to 1.
 
 -- One row a trace that was read. `run` is only short: `id` is what stays when an archive is made again.
@@ -10,7 +10,8 @@ CREATE TABLE runs (
   recorded_ns INTEGER, duration_ns INTEGER, recorder TEXT, level TEXT,
   arguments TEXT NOT NULL, counters TEXT NOT NULL,
   host TEXT, architecture TEXT, kernel TEXT, cpu_model TEXT, cpus INTEGER, memory_bytes INTEGER,
-  command TEXT NOT NULL, executable TEXT, model_file TEXT, engine TEXT, engine_build TEXT, threads INTEGER,
+  command TEXT NOT NULL, executable TEXT, model_file TEXT,
+  engine TEXT, engine_version TEXT, engine_commit TEXT, engine_build TEXT, threads INTEGER,
   model TEXT,
   prefill_tokens INTEGER, prefill_tokens_per_s REAL, time_to_first_token_ns INTEGER,
   decode_tokens INTEGER, decode_tokens_per_s REAL, generated_steps_per_s REAL,
@@ -109,36 +110,6 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 CREATE INDEX failures_id ON failures (id);
 
--- Runs as people ask for them, the oldest first.
-CREATE VIEW run_list AS
-SELECT run, id, datetime(recorded_ns / 1000000000, 'unixepoch') AS recorded, host, cpu_model, model, model_file,
-  threads, level, engine_build, decode_tokens_per_s, decode_p50_ns / 1e6 AS decode_p50_ms, prefill_tokens_per_s,
-  verdict, coverage, lost_records, complete, (SELECT min(path) FROM files WHERE files.id = runs.id) AS path
-FROM runs ORDER BY recorded_ns, run;
-
--- What a decoded token spends in each operator type.
-CREATE VIEW decode_operators AS
-SELECT operators.run, op, type, decode_share, decode_share * phases.wall_ns / phases.tokens AS ns_per_token
-FROM operators JOIN phases ON phases.run = operators.run AND phases.phase = 'decode'
-WHERE kind = 'cpu' AND phases.tokens > 0;
-
--- Time of each layer's parts, all phases but warm-up.
-CREATE VIEW layers AS
-SELECT run, layer, part, sum(total_ns) AS total_ns, sum(barrier_ns) AS barrier_ns, sum(count) AS count
-FROM nodes GROUP BY run, layer, part;
-
--- How evenly tokens are spread over the experts of a layer: 1 is evenly.
-CREATE VIEW expert_layers AS
-SELECT run, model, layer, count(*) AS experts, sum(tokens = 0) AS never_used, sum(tokens) AS routings,
-  max(tokens) * 1.0 * count(*) / nullif(sum(tokens), 0) AS max_over_mean
-FROM experts GROUP BY run, model, layer;
-
--- Everything that is not as it should be.
-CREATE VIEW problems AS
-SELECT 'failure' AS kind, path, reason AS problem FROM failures
-UNION ALL
-SELECT 'loss', (SELECT min(path) FROM files WHERE files.id = runs.id), loss FROM losses JOIN runs USING (run);
-
 -- "PITR" as the file's application.
 PRAGMA application_id = 1346982994;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -60,6 +60,7 @@ struct TrendChart {
     if let change = point.change {
       lines.append("\(formatShare(change.ratio)) against the \(change.runs) runs before")
     }
+    if let version = point.run.engineVersion { lines.append("engine \(version)") }
     if let build = point.run.engineBuild { lines.append("build \(build.prefix(12))") }
     if let verdict = point.run.verdict { lines.append(verdict) }
     return lines.joined(separator: "\n")
