@@ -36,6 +36,8 @@ public struct Trend: Sendable {
     public var causes: [Cause]
     /// nil where the engine is the same as in the run before, or not known.
     public var otherBuild: String?
+    /// The same of its version.
+    public var otherVersion: String?
 
     public var isSlower: Bool { ratio < 0 }
   }
@@ -78,10 +80,13 @@ public struct Trend: Sendable {
     }
     causes.sort { ($1.difference.magnitude, $0.part) < ($0.difference.magnitude, $1.part) }
     let hasParts = !point.parts.isEmpty && before.allSatisfy { !$0.parts.isEmpty }
-    let (last, build) = (before.last?.run.engineBuild, point.run.engineBuild)
+    func other(_ value: (ArchivedRun) -> String?) -> String? {
+      guard let last = before.last.flatMap({ value($0.run) }), let own = value(point.run) else { return nil }
+      return last != own ? last : nil
+    }
     return Change(
       before: typical, runs: before.count, ratio: ratio, causes: hasParts ? Array(causes.prefix(3)) : [],
-      otherBuild: last != nil && build != nil && last != build ? last : nil)
+      otherBuild: other(\.engineBuild), otherVersion: other(\.engineVersion))
   }
 
   private static func median(_ values: [Double]) -> Double {

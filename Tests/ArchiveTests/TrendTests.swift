@@ -11,7 +11,8 @@ import Testing
       row: [
         "run": number, "id": "\(number)", "analyzer": "test 1", "recorded_ns": number * 86_400_000_000_000,
         "host": text,
-        "model": text, "model_file": text, "engine_build": build, "decode_tokens_per_s": rate,
+        "model": text, "model_file": text, "engine_build": build, "engine_version": "\(build).0",
+        "decode_tokens_per_s": rate,
         "lost_records": 0,
         "complete": true, "path": text, "threads": 2, "level": "op",
       ])
@@ -49,7 +50,7 @@ import Testing
     let change = try #require(trend.points[3].change)
     #expect(change.before == 10 && change.runs == 3 && (change.ratio + 0.2).magnitude < 1e-12)
     #expect(change.causes == [.init(part: "MUL_MAT", difference: 25), .init(part: "new", difference: 6)])
-    #expect(change.otherBuild == nil)
+    #expect(change.otherBuild == nil && change.otherVersion == nil)
   }
 
   @Test func anotherBuildIsSaid() {
@@ -57,7 +58,8 @@ import Testing
       Trend.Point(
         run: run(Int64(index), rate: rate, build: index < 3 ? "old" : "new"), rate: rate, parts: [:])
     }
-    #expect(Trend(key: Trend.Key(), points).points[3].change?.otherBuild == "old")
+    let change = Trend(key: Trend.Key(), points).points[3].change
+    #expect(change?.otherBuild == "old" && change?.otherVersion == "old.0")
   }
 
   @Test func runsAreComparedWithTheirLike() throws {

@@ -16,7 +16,8 @@ import commands
 TABLES = ["tokens", "ops", "nodes", "experts", "threads", "backends", "speculation", "roofline"]
 PAGES = ["info", "summary", "check", "explain", *TABLES]
 EVENTS = ["operators", "steps", "graphs", "gaps", "slices", "experts", "losses"]
-SECONDS = 30
+# Nothing takes a tenth of this on a quiet machine.
+SECONDS = 120
 # Runs a command and writes the peak memory of it, KiB, into a file. A process of its own: what a command is started by counts
 # as the command's own until exec (Linux keeps the larger of both).
 MEASURE = """

@@ -80,6 +80,9 @@ public struct TrendsPage {
       let kind = item.change.isSlower ? "slower" : "faster"
       let build: HTML =
         item.change.otherBuild.map { " The engine is another build: <code>\($0)</code> before." } ?? ""
+      let version: HTML =
+        item.change.otherVersion.map { " Its version is \(run.engineVersion ?? "unknown"), before \($0)." }
+        ?? ""
       let causes = item.change.causes.map { cause -> HTML in
         "<b>\(cause.part)</b> \(difference(cause.difference))"
       }
@@ -89,7 +92,7 @@ public struct TrendsPage {
         <li class="finding"><span class="effect \(item.change.isSlower ? "bad" : "")">\(percent) % \(kind)</span>\
         <h3>\(run.name ?? "model not recognised"), \(place(item.trend.key))</h3><p>Run \(run.run) of \
         \(run.recorded.map(utc) ?? "unknown time") decodes \(formatDecimal(item.point.rate, digits: 2)) tokens/s; the \
-        \(item.change.runs) runs before it \(formatDecimal(item.change.before, digits: 2)).\(build)</p>\(carried)</li>
+        \(item.change.runs) runs before it \(formatDecimal(item.change.before, digits: 2)).\(build)\(version)</p>\(carried)</li>
 
         """
     }
