@@ -9,9 +9,11 @@ however many files have it.
 import argparse
 import datetime
 import functools
+import os
 import pathlib
 import sys
 
+import finder
 import worker
 from pyspark import StorageLevel
 from pyspark.errors import AnalysisException
@@ -20,7 +22,7 @@ from pyspark.sql.types import DoubleType, LongType, StringType, StructField, Str
 
 TYPES = {"INTEGER": LongType(), "REAL": DoubleType(), "TEXT": StringType()}
 DAY = 86_400 * 10**9
-COMPLETE, UNREADABLE, PARTIAL, CANNOT_WRITE = 0, 3, 4, 5
+COMPLETE, USAGE, UNREADABLE, PARTIAL, CANNOT_WRITE = 0, 2, 3, 4, 5
 # Traces of one task: enough that starting it is nothing, few enough that a lost one is soon done again.
 TRACES_OF_A_TASK = 32
 
@@ -44,6 +46,19 @@ def rows(run: worker.Run, table: str, columns: dict[str, list[str]]):
         yield (run.id, day(recorded), *values)
 
 
+def own_files(paths: list[str], unreadable: list[str]) -> list[str]:
+    """Traces that the driver sees itself."""
+    return finder.find(
+        (path for path in paths if finder.is_local(path) and os.path.exists(finder.local_path(path))),
+        lambda error: unreadable.append(f"{finder.shown(error.filename)}: {error.strerror}"),
+    )
+
+
+def tell(line: str) -> None:
+    """On one line, whatever names are in it."""
+    print(f"spark: {ascii(line)[1:-1]}", file=sys.stderr)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/spark/analyze", description=__doc__)
     parser.add_argument("paths", nargs="+", metavar="PATH", help="trace, or folder of folders; local, hdfs://, s3a://, …")
@@ -51,7 +66,8 @@ def main() -> int:
     parser.add_argument("--analyzer", default=None, metavar="PROGRAM", help="prof-analyze on the workers")
     parser.add_argument(
         "--content", action="store_true",
-        help="Spark reads the traces (each less than 2 GB), for stores that workers do not have as a folder",
+        help="Spark reads the traces (each less than 2 GB; not those whose names begin with _ or .), for stores that workers do "
+        "not have as a folder",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace the tables that are there")
     parser.add_argument("--schema", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
@@ -59,21 +75,36 @@ def main() -> int:
     root = pathlib.Path(__file__).resolve().parents[2]
     analyzer = options.analyzer or str(root / ".build/release/prof-analyze")
 
+    unreadable: list[str] = []
+    own = own_files(options.paths, unreadable)
+    if not options.content:
+        for path in options.paths:
+            if not finder.is_local(path):
+                tell(f"{path}: no file that a worker can open; --content lets Spark read it")
+                return USAGE
+            if not os.path.exists(finder.local_path(path)):
+                tell(f"{finder.shown(path)}: no such file or folder")
+                return UNREADABLE
+    passed_over: list[str] = []
     spark = SparkSession.builder.appName("prof-analyze").getOrCreate()
-    files = (
-        spark.read.format("binaryFile").option("pathGlobFilter", "*.pitrace").option("recursiveFileLookup", "true")
-        .load(options.paths).select("path", *(["content"] if options.content else []))
-    )  # fmt: skip
-    count = files.count()
+    if options.content:
+        files = (
+            spark.read.format("binaryFile").option("pathGlobFilter", f"*{finder.ENDING}")
+            .option("recursiveFileLookup", "true").load(options.paths).select("path", "content")
+        )  # fmt: skip
+        seen = {row.path for row in files.select("path").collect()}
+        passed_over = [finder.shown(path) for path in own if f"file:{path}" not in seen]
+        count = len(seen) + len(passed_over)
+        # Not shuffled, with their contents: Spark has split them by size already.
+        tasks = files.rdd.map(lambda row: (row.path, bytes(row.content)))
+    else:
+        count = len(own)
+        slices = max(-(-count // TRACES_OF_A_TASK), 1)
+        tasks = spark.sparkContext.parallelize([(path, None) for path in own], slices)
     if not count:
-        print(f"spark: no .pitrace file under {', '.join(options.paths)}", file=sys.stderr)
+        tell(f"no {finder.ENDING} file under {', '.join(map(finder.shown, options.paths))}")
         return UNREADABLE
-    read = functools.partial(worker.read, analyzer)
-    # Not shuffled where contents would be: Spark has split them by size already.
-    tasks = files.rdd if options.content else files.rdd.repartition(-(-count // TRACES_OF_A_TASK))
-    found = tasks.mapPartitions(
-        lambda rows: read((row.path, bytes(row.content) if "content" in row else None) for row in rows)
-    )
+    found = tasks.mapPartitions(functools.partial(worker.read, analyzer))
     # Each trace is read once: what comes of it is kept on the workers until all tables are written.
     found = found.persist(StorageLevel.DISK_ONLY)
     runs = (
@@ -91,16 +122,18 @@ def main() -> int:
         # One file for each day, sorted so that the rows of a trace lie together and others are passed over.
         frame = frame.repartition("day").sortWithinPartitions("day", "id")
         frame.write.mode(mode).partitionBy("day").option("compression", "zstd").parquet(f"{options.output}/{table}")
-    seen = found.filter(lambda one: isinstance(one, worker.Seen)).map(lambda one: (one.path, one.id, one.reason))
-    traces = spark.createDataFrame(seen, "path string, id string, reason string").persist()
+    reason = "Spark reads no file whose name begins with _ or . or is no UTF-8: rename it, or leave --content out"
+    of_files = found.filter(lambda one: isinstance(one, worker.Seen)).map(lambda one: (one.path, one.id, one.reason))
+    others = spark.sparkContext.parallelize([(path, None, reason) for path in passed_over], 1)
+    traces = spark.createDataFrame(of_files.union(others), "path string, id string, reason string").persist()
     traces.coalesce(1).write.mode(mode).option("compression", "zstd").parquet(f"{options.output}/traces")
     bad = traces.where("reason IS NOT NULL").collect()
-    for one in bad:
-        print(f"spark: {ascii(one.path)[1:-1]}: {ascii(one.reason)[1:-1]}", file=sys.stderr)
+    for line in [*(f"{one.path}: {one.reason}" for one in bad), *unreadable]:
+        tell(line)
     losses = runs.filter(lambda run: run.rows["losses"]).count()
-    print(f"spark: {count} traces: {runs.count()} runs, {len(bad)} bad -> {options.output}", file=sys.stderr)
+    tell(f"{count} traces: {runs.count()} runs, {len(bad)} bad -> {options.output}")
     spark.stop()
-    return PARTIAL if bad or losses else COMPLETE
+    return PARTIAL if bad or losses or unreadable else COMPLETE
 
 
 if __name__ == "__main__":

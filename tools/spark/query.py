@@ -1,6 +1,6 @@
 """An example of what the tables answer: per engine build and day, how fast, and what its operators took.
 
-spark-submit tools/spark/query.py OUT
+python tools/spark/query.py OUT, or spark-submit tools/spark/query.py OUT
 """
 
 import sys

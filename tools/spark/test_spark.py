@@ -1,12 +1,15 @@
 """Spark in local mode: the rows that `prof-analyze batch` has in its index, for a few hundred recorded traces."""
 
 import collections
+import os
 import random
 import struct
 import zlib
 
 import commands
 import duckdb
+import finder
+import hostile
 import pytest
 import worker
 from archives import batch, connect
@@ -15,6 +18,9 @@ from commands import COMPLETE, PARTIAL, UNREADABLE, Workload
 ANALYZE = commands.ROOT / "tools/spark/analyze"
 SCHEMA = commands.ROOT / "Sources/Archive/Resources/schema.sql"
 COPIES = 48
+# Markup, patterns, escapes and ends of lines, in the names of the files; what is inside is forged too.
+NAMED = [f"odd [a] {{b}}/{name}.pitrace" for name in ("a%41 100%", "q?x h#y", "nl\nx\t", "'\"<b>$(touch x)\\;--")]
+UNSEEN = [b"_under.pitrace", b".hidden.pitrace", b"\xff\xfe.pitrace"]
 DAY = 86_400 * 10**9
 TABLES = [name for name in worker.tables(SCHEMA.read_text()) if name not in worker.BY_PATH]
 
@@ -35,7 +41,7 @@ def again(trace: bytes, generator: random.Random) -> bytes:
 
 @pytest.fixture(scope="session")
 def traces(tmp_path_factory):
-    """240 traces of five recordings, one of them in a second place, one cut short, two that are none."""
+    """240 traces of five recordings, one of them in four more places, one cut short, four forged ones, two that are none."""
     folder = tmp_path_factory.mktemp("spark")
     generator = random.Random(1)
     inputs = folder / "in"
@@ -58,6 +64,13 @@ def traces(tmp_path_factory):
     (inputs / "header.pitrace").write_bytes(whole[:40])
     (inputs / "none.pitrace").write_text("not a trace\n")
     (inputs / "notes.txt").write_text("not looked at")
+    (inputs / NAMED[0]).parent.mkdir()
+    for name in NAMED:
+        (inputs / name).write_bytes(again(hostile.forge(whole), generator))
+    # Spark itself passes over these.
+    for name in UNSEEN:
+        with open(os.path.join(os.fsencode(inputs), name), "wb") as file:
+            file.write(whole)
     return inputs
 
 
@@ -70,11 +83,12 @@ def archive(traces, tmp_path_factory):
 
 @pytest.fixture(scope="session", params=["paths", "content"])
 def tables(request, traces, tmp_path_factory):
-    output = tmp_path_factory.mktemp("tables") / "out"
+    output = tmp_path_factory.mktemp("tables") / request.param
     options = ["--content"] if request.param == "content" else []
     result = commands.run(ANALYZE, traces, "-o", output, *options, timeout=900)
     commands.expect(result, PARTIAL)
-    assert "spark: 244 traces: 241 runs, 2 bad" in said(result)
+    assert f"spark: 251 traces: 245 runs, {2 if request.param == 'paths' else 5} bad" in said(result)
+    assert all(character.isprintable() or character in "\n\t" for character in said(result))
     return output
 
 
@@ -115,21 +129,29 @@ def test_days_are_those_of_the_recordings(archive, tables):
         assert {run: str(day) for run, day in rows} == expected
 
 
-def test_every_file_is_accounted_for(archive, tables):
+def test_every_file_is_accounted_for(archive, tables, traces):
     rows = duckdb.connect().execute("SELECT path, id, reason FROM read_parquet(?)", [f"{tables}/traces/*.parquet"]).fetchall()
     with connect(archive) as database:
-        good = dict(database.execute("SELECT path, id FROM files"))
-        bad = {path for (path,) in database.execute("SELECT path FROM failures")}
-    found = {worker.local_path(path): run for path, run, reason in rows if reason is None}
+        good = {text(path): run for path, run in database.execute("SELECT path, id FROM files")}
+        bad = {text(path) for (path,) in database.execute("SELECT path FROM failures")}
+    if tables.name == "content":
+        bad |= {text(os.path.join(os.fsencode(traces), name)) for name in UNSEEN}
+    found = {finder.local_path(path): run for path, run, reason in rows if reason is None}
     assert found == {path: run for path, run in good.items() if path not in bad}
-    assert {worker.local_path(path) for path, _, reason in rows if reason} == bad and len(bad) == 2
-    assert len(found) == 242 and len(set(found.values())) == 241
+    assert {finder.local_path(path) for path, _, reason in rows if reason} == bad
+    assert len(found) + len(bad) == len(rows) == 251 and len(set(found.values())) == 245
+
+
+def text(path: str | bytes) -> str:
+    """Of the index, which has paths that are no UTF-8 as they are."""
+    return path.decode(errors="replace") if isinstance(path, bytes) else path
 
 
 def test_the_example_of_a_query(tables):
-    spark_submit = commands.ROOT / ".targets/spark/bin/spark-submit"
-    query = commands.ROOT / "tools/spark/query.py"
-    shown = commands.expect(commands.run(spark_submit, "--master", "local[1]", query, tables, timeout=300), 0).stdout
+    python, query = commands.ROOT / ".targets/spark/bin/python", commands.ROOT / "tools/spark/query.py"
+    # As in the README: without what tools/spark/test sets.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYSPARK")}
+    shown = commands.expect(commands.run(python, query, tables, timeout=300, env=plain), 0).stdout
     assert "engine_build" in shown and "MUL_MAT" in shown
 
 
@@ -137,6 +159,19 @@ def test_nothing_is_replaced_unasked(traces, tables):
     result = commands.run(ANALYZE, traces / "board 0", "-o", tables, timeout=300)
     assert result.returncode != COMPLETE
     assert "PATH_ALREADY_EXISTS" in said(result)
+
+
+def test_a_store_that_workers_do_not_have(tmp_path):
+    result = commands.run(ANALYZE, "s3a://bucket/traces", "-o", tmp_path / "out", timeout=300)
+    assert result.returncode == commands.USAGE
+    assert "--content" in said(result) and "s3a://bucket/traces" in said(result)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    for options in ([], ["--content"]):
+        result = commands.run(ANALYZE, tmp_path / "missing", "-o", tmp_path / "out", *options, timeout=300)
+        assert result.returncode == UNREADABLE
+        assert str(tmp_path / "missing") in said(result) and "Traceback" not in said(result)
 
 
 def test_a_folder_without_traces(tmp_path):

@@ -5,9 +5,10 @@ import pathlib
 import sqlite3
 import subprocess
 import tempfile
-import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+from finder import shown
 
 # Traces that lie in a task's scratch folder at a time.
 TRACES_AT_A_TIME = 32
@@ -44,15 +45,6 @@ def tables(schema: str) -> dict[str, list[tuple[str, str]]]:
         }
 
 
-def local_path(uri: str) -> str:
-    """Of `file:/folder/a%20trace.pitrace`, as Spark names files, or of a plain path."""
-    if not uri.startswith("file:"):
-        if "://" in uri:
-            raise ValueError(f"{uri}: no file that a worker can open; --content lets Spark read it")
-        return uri
-    return urllib.parse.unquote(urllib.parse.urlparse(uri).path)
-
-
 def read(analyzer: str, traces: Iterable[tuple[str, bytes | None]]) -> Iterator[Run | Seen]:
     """Analyses traces: (path, content), the content None where the worker opens the path itself."""
     group = []
@@ -73,10 +65,10 @@ def _read_group(analyzer: str, traces: list[tuple[str, bytes | None]]) -> Iterat
         for number, (path, content) in enumerate(traces):
             file = folder / f"{number}.pitrace"
             if content is None:
-                file.symlink_to(local_path(path))
+                file.symlink_to(path)
             else:
                 file.write_bytes(content)
-            paths[str(file)] = path
+            paths[str(file)] = shown(path)
         archive = folder / "archive"
         command = [analyzer, "batch", *paths, "-o", str(archive), "-j", "1"]
         batch = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
