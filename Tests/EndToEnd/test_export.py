@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 import commands
+import hostile
 from commands import COMPLETE, USAGE, Workload
 
 COUNTED = ("prefill", "decode", "draft", "verify", "unknown")
@@ -24,8 +25,8 @@ def dense(workdir):
 
 
 def export(trace, what: str, *options) -> list[dict]:
-    result = commands.expect(commands.analyze("export", trace, "-o", "-", "--what", what, *options), COMPLETE)
-    return list(csv.DictReader(io.StringIO(result.stdout)))
+    result = commands.expect(commands.analyze("export", trace, "-o", "-", "--what", what, *options, text=False), COMPLETE)
+    return list(csv.DictReader(io.StringIO(result.stdout.decode(), newline="")))
 
 
 def test_operators_add_up_to_the_tables(dense):
@@ -100,6 +101,18 @@ def test_parquet(dense, tmp_path):
     # What was not recorded is NULL, not 0 and not an empty text.
     empty = duckdb.sql(f"select count(*) from {operators} where layer is null and node = 'embd'").fetchall()[0][0]
     assert empty == len(commands.table("tokens", dense))
+
+
+def test_parquet_of_hostile_names(dense, tmp_path):
+    """In cells and, as names of counters, in columns: the same rows as the CSV."""
+    forged = tmp_path / "forged.pitrace"
+    forged.write_bytes(hostile.forge(dense.read_bytes()))
+    commands.expect(commands.run(commands.ROOT / "tools/to-parquet", forged, "-o", tmp_path, "--what", "operators"), 0)
+    rows = duckdb.sql(f"select node, op, duration_ns, \"page-faults\"\"\n\" from '{tmp_path}/operators/*/*.parquet'")
+    assert [(node or "", op, str(time), str(faults)) for node, op, time, faults in rows.fetchall()] == [
+        (row["node"], row["op"], row["duration_ns"], row['page-faults"\n']) for row in export(forged, "operators")
+    ]
+    assert any("line\nbreak" in (node or "") for node, *_ in rows.fetchall())
 
 
 def test_usage(dense, tmp_path):

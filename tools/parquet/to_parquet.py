@@ -1,6 +1,8 @@
 """Exported events as Parquet: DIR/EVENTS/trace=NAME/part.parquet, which DuckDB, Spark, pandas and Polars read as one table."""
 
 import argparse
+import csv
+import io
 import os
 import pathlib
 import subprocess
@@ -15,15 +17,15 @@ BOOLEANS = {"main", "repaired", "complete", "migration"}
 RATIOS = {"coverage"}
 
 
-def first_line(descriptor: int) -> str:
-    """Byte by byte: what is behind it is for somebody else."""
-    line = b""
-    while not line.endswith(b"\n"):
+def first_record(descriptor: int) -> list[str]:
+    """The names of the columns, which may hold line ends. Byte by byte: what is behind it is for somebody else."""
+    record = b""
+    while not record.endswith(b"\r\n") or record.count(b'"') % 2:
         byte = os.read(descriptor, 1)
         if not byte:
-            break
-        line += byte
-    return line.decode().strip()
+            return []
+        record += byte
+    return next(csv.reader(io.StringIO(record.decode(), newline="")))
 
 
 def quoted(name: str) -> str:
@@ -35,9 +37,8 @@ def convert(analyzer: str, trace: pathlib.Path, events: str, output: pathlib.Pat
     export = subprocess.Popen(
         [analyzer, "export", trace, "-o", "-", "--what", events, "--format", "csv"], stdout=subprocess.PIPE
     )
-    header = first_line(export.stdout.fileno())
-    if header:
-        names = header.split(",")
+    names = first_record(export.stdout.fileno())
+    if names:
         types = {name: "VARCHAR" if name in TEXTS | BOOLEANS else "DOUBLE" if name in RATIOS else "BIGINT" for name in names}
         yes = ", ".join(f"{quoted(name)} = 'yes' as {quoted(name)}" for name in names if name in BOOLEANS)
         source = f"/dev/fd/{export.stdout.fileno()}"
