@@ -137,8 +137,10 @@ public struct ELFFile {
 
   /// File offset of an address and the bytes from there to the end of its segment.
   func location(of address: UInt64, executable: Bool) -> (offset: Int, available: Int)? {
-    for segment in segments where segment.type == 1 && (!executable || segment.flags & 1 != 0) {
+    // Where segments overlap, which only a forged file does, loaders map the later one over the earlier.
+    for segment in segments.reversed() where segment.type == 1 {
       if address >= segment.address, address - segment.address < UInt64(segment.size) {
+        guard !executable || segment.flags & 1 != 0 else { return nil }
         let delta = Int(address - segment.address)
         return (segment.offset + delta, segment.size - delta)
       }

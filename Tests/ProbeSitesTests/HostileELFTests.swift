@@ -40,6 +40,25 @@ import Testing
     }
   }
 
+  /// The first segment moved over the code, as tools/fuzz found it: a site is where the loader puts its bytes.
+  @Test(arguments: ["x86_64-clang.so", "aarch64-clang.so"]) func overlappingSegments(_ name: String) throws {
+    let file = try FixtureFile(name)
+    let bytes = UnsafeMutableRawBufferPointer(file.bytes)
+    let headers = (0..<Int(bytes.loadUnaligned(fromByteOffset: 56, as: UInt16.self))).map { 64 + 56 * $0 }
+    let loaded = headers.filter { bytes.loadUnaligned(fromByteOffset: $0, as: UInt32.self) == 1 }
+    let code = try #require(
+      loaded.first { bytes.loadUnaligned(fromByteOffset: $0 + 4, as: UInt32.self) & 1 == 1 })
+    #expect(loaded[0] != code)
+    let address = bytes.loadUnaligned(fromByteOffset: code + 16, as: UInt64.self)
+    bytes.storeBytes(of: address - 0x100, toByteOffset: loaded[0] + 16, as: UInt64.self)
+    let elf = try file.elf()
+    #expect(elf.fileOffset(of: address) == bytes.loadUnaligned(fromByteOffset: code + 8, as: UInt64.self))
+    #expect(elf.fileOffset(of: address - 1) == 0xff)
+    let plan = planSites(in: elf)
+    #expect(!plan.sites.isEmpty)
+    for site in plan.sites + plan.alternates { #expect(elf.fileOffset(of: site.address) == site.fileOffset) }
+  }
+
   @Test(arguments: fixtureNames) func manyBytesChanged(_ name: String) throws {
     let file = try FixtureFile(name)
     let original = Array(file.bytes)
