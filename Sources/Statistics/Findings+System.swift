@@ -98,14 +98,19 @@ extension Finding {
     // Probes run in all threads that compute, nearly all of them inside of token steps.
     let share = Double(time) / Double(wall) / Double(max(summary.threads.count, 1))
     guard share > recorderLimit else { return nil }
+    let advice =
+      summary.operators.isEmpty
+      ? "Steps this short take longer for the probes of tokens and graphs alone: --level token has the fewest; the"
+        + " speed without any is higher."
+      : "Operators of a few microseconds look longer than they are: record with --level graph to see the speed"
+        + " without them."
     return Finding(
       name: "probe-cost",
       evidence:
         "by hits and \(summary.facts.isProbeTimeMeasured ? "measured" : "expected") price, probes took about"
         + " \(formatShare(share)) of the token steps' time"
         + " (\(formatDuration(time)) in \(formatCount(max(summary.threads.count, 1), "thread"))).",
-      advice: "Operators of a few microseconds look longer than they are: record with --level graph to see"
-        + " the speed without them.", effect: summary.generation.effect(share: share))
+      advice: advice, effect: summary.generation.effect(share: share))
   }
 
   static func losses(_ summary: Summary) -> Finding? {
