@@ -3,7 +3,7 @@
     benchmarks/diff [--write] [--runs N] [--pairs N]
 
 Each side is a folder of N runs on one thread, recorded in turns (A B A B), since the speed of a shared machine drifts.
-Exits with 1 where a culprit is not named or an alarm is false. Needs root (eBPF) and about ten minutes.
+Exits with 1 where a culprit is not named or an alarm is false. Needs root (eBPF) and about five minutes.
 """
 
 import argparse
@@ -144,7 +144,7 @@ def section(folder: pathlib.Path, runs: int, pairs: int) -> tuple[str, bool]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="replace the section of benchmarks/RESULTS.md")
-    parser.add_argument("--runs", type=int, default=7, help="runs a side (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=15, help="runs a side (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=10, help="pairs of the same (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
