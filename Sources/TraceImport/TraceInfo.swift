@@ -229,7 +229,7 @@ public struct TraceInfo: Sendable {
     let version = "\(header.major).\(header.minor)"
     return """
       written in version \(version) of the format, of which this prof-analyze knows \(FileHeader.knownVersion): what is new \
-      in it is passed over (\(records) records, \(chunks.unknown) chunks of unknown types); a newer prof-analyze reads \
+      in it is passed over (records of unknown types: \(records), chunks: \(chunks.unknown)); a newer prof-analyze reads \
       all of it
       """
   }

@@ -83,7 +83,7 @@ def test_later_minor_versions_are_read_with_a_warning(golden, tmp_path):
         before, after = (everything.run(table, trace, "--csv") for trace in (old, new))
         assert (before.status, before.stdout) == (after.status, after.stdout)
         (warning,) = [line for line in after.stderr.splitlines() if "version 1.9" in line]
-        assert KNOWN in warning and "5 records, 1 chunks of unknown types" in warning
+        assert KNOWN in warning and "(records of unknown types: 5, chunks: 1)" in warning
     for command in ("info", "check"):
         ended = everything.run(command, new)
         assert ended.status in (COMPLETE, PARTIAL) and b"version 1.9" in ended.stdout
