@@ -78,6 +78,14 @@ def in_mount_namespace(script: str, *arguments) -> list:
 # Losses
 
 
+def torn_steps(found: pitrace.Trace) -> int:
+    """Steps of one thread that begin and do not end. One, or none where the gap begins between two steps."""
+    marks = [record.type for record in sorted(found.records, key=lambda record: record.time_ns)]
+    assert len({record.tid for record in found.records}) == 1
+    followers = zip(marks, marks[1:] + [None])
+    return sum(mark == pitrace.TOKEN_BEGIN and follower != pitrace.TOKEN_END for mark, follower in followers)
+
+
 def test_overrun(target, text, trace):
     """The recorder stands still while the target floods the smallest buffer: each lost event is counted."""
     with Recorder(trace, target.pid, "--buffer", "1") as recorder:
@@ -89,7 +97,7 @@ def test_overrun(target, text, trace):
         time.sleep(0.3)
         assert target.generate(24) == text[:24]
         said = recorder.end()
-    found = pitrace.read(trace)
+    found = pitrace.read(trace, frozenset({pitrace.TOKEN_BEGIN, pitrace.TOKEN_END}))
     assert found.is_ended
     assert sum(found.lost.values()) > 100_000
     for cpu, lost in found.lost.items():
@@ -102,12 +110,12 @@ def test_overrun(target, text, trace):
     shown = commands.expect(commands.analyze("tokens", trace, "--csv"), PARTIAL)
     assert str(sum(found.lost.values())) in shown.stderr.replace(",", "")
     rows = list(csv.DictReader(shown.stdout.splitlines()))
-    whole = [float(row["coverage"]) == 1 and row["complete"] == "yes" for row in rows]
+    whole = [row["coverage"] == "1.000000" and row["complete"] == "yes" for row in rows]
     # Whole before and behind the gap, torn or absent within. Of a step that is torn in its last microseconds
-    # all operators are there, but not its end.
+    # all operators are there, but not its end; of one torn before its graph nobody knows how many there were.
     assert all(whole[:24]) and all(whole[-24:])
-    assert not all(whole)
-    assert all(0 <= float(row["coverage"]) <= 1 for row in rows)
+    assert whole.count(False) == torn_steps(found)
+    assert all(0 <= float(row["coverage"]) <= 1 for row in rows if row["coverage"])
     assert len(rows) < 24 + 1600 + 24
     expect_unharmed(target, text)
 
