@@ -100,4 +100,10 @@ public struct RunComparison: Sendable {
     let ordered = order.compactMap { phase in phases.first { $0.phase == phase } }
     return ordered.first { $0.relativeInterval?.isClear ?? false } ?? ordered.first
   }
+
+  /// The phases as a person reads them: first the one of the first sentence.
+  public var phasesForReading: [PhaseComparison] {
+    let main = mainPhase?.phase
+    return phases.filter { $0.phase == main } + phases.filter { $0.phase != main }
+  }
 }

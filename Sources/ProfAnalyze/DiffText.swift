@@ -8,7 +8,7 @@ struct DiffText {
   init(_ comparison: RunComparison, top: Int) {
     var lines = [comparison.headline + "."]
     for remark in comparison.remarks { lines.append("- \(remark).") }
-    for phase in comparison.phases {
+    for phase in comparison.phasesForReading {
       lines.append("")
       lines.append(Self.title(phase))
       var one = comparison

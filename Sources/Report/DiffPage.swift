@@ -22,7 +22,7 @@ public struct DiffPage {
       title: "Comparison – prof-analyze diff",
       sections: [
         PageSection(id: "remarks", title: "What to know", body: "<ul>\(remarks)</ul>")
-      ] + comparison.phases.map(section),
+      ] + comparison.phasesForReading.map(section),
       header: "<header class=\"masthead\"><h1>\(comparison.headline).</h1><p>\(files)</p></header>\n",
       footer: "Written by \(analyzer). Times are those of a mean token step on the main thread.")
     return page.html.markup

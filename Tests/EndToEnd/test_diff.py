@@ -73,6 +73,8 @@ def test_parts_add_up_to_the_nanosecond(plain, slow):
 def test_fail_over(plain, slow):
     text = diff(plain, slow, "--fail-over", "5", statuses=(OVER,))
     assert text.startswith("decode got ")
+    # What the sentence is about comes first.
+    assert text.index("\ndecode: ") < text.index("\nprefill: ")
     diff(slow, plain, "--fail-over", "5")
     diff(plain, plain, "--fail-over", "0")
     assert diff(plain, plain).startswith("no clear change: decode")
@@ -121,6 +123,7 @@ def test_csv_and_page(workdir, plain, slow):
     diff(plain, slow, "-o", page)
     text = page.read_text(encoding="utf-8")
     assert "MUL_MAT in ffn_out explains" in text
+    assert text.index('id="decode"') < text.index('id="prefill"')
     assert "http://" not in text and "https://" not in text
     before = plain.read_bytes()
     diff(plain, slow, "-o", plain, statuses=(5,))
