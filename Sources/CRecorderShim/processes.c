@@ -86,6 +86,12 @@ int shim_wait(int pid, bool block, int *status) {
   return got == pid;
 }
 
+bool shim_child_ended(int pid) {
+  siginfo_t info = {0};
+
+  return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
 int shim_kill(int pid, int number) { return kill(pid, number); }
 
 int shim_pidfd(int pid) {

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -150,6 +151,27 @@ def test_target_killed_in_a_token(binary, tmp_path, start):
     rows = commands.table("tokens", trace)
     assert len(rows) == found.count(pitrace.TOKEN_BEGIN) > 20
     assert [row["complete"] for row in rows[-2:]] == ["yes", "no"]
+
+
+def test_command_gone_before_its_records_are_read(binary, text, trace):
+    """All that it did in the recorder's absence is there, and whose thread it was."""
+    with recorded(trace, binary) as target:
+        pid = target.load().pid
+        wait_for(lambda: targets.changed_code(pid), "probes")
+        target.process.send_signal(signal.SIGSTOP)
+        assert target.generate(24) == text[:24]
+        target.send("exit 7")
+        wait_for(lambda: targets.state(pid) == "Z", "the target's end")
+        target.process.send_signal(signal.SIGCONT)
+        assert target.process.wait(30) == 7
+    expect_steps(trace, 24)
+    found = pitrace.read(trace, frozenset({pitrace.THREAD}))
+    assert [(record.tid, named(record)) for record in found.records] == [(pid, binary.name[:15])]
+
+
+def named(thread: pitrace.Record) -> str:
+    """16 bytes that end with a zero, behind the process and a reserved word."""
+    return struct.pack("<4I", *thread.words[2:6]).split(b"\0")[0].decode()
 
 
 @pytest.mark.parametrize("start", ["pid", "command"])

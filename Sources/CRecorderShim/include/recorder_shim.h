@@ -97,7 +97,9 @@ struct shim_child {
 int shim_prepare(char *const argv[], bool output_to_stderr, struct shim_child *child);
 /* Lets the child exec. 0, or the errno of the exec that failed (the child is reaped then). */
 int shim_release(struct shim_child *child);
-/* 1 and the wait status when it ended, 0 when it runs. */
+/* Whether it ended. It is not reaped: until it is, /proc tells its name. */
+bool shim_child_ended(int pid);
+/* 1 and the wait status when it ended, which reaps it; 0 when it runs. */
 int shim_wait(int pid, bool block, int *status);
 int shim_kill(int pid, int signal);
 int shim_pidfd(int pid);

@@ -15,6 +15,7 @@ extension Recording {
     watchdog = -1
     while drain.drain() > 0 {}
     journal.recordNewThreads()
+    target.reap()
     if target.hasEnded { journal.recordExit(of: target) }
     journal.recordSites(
       probes.attached.map { $0.site.role }, silent: silentRoles, givenUp: probes.givenUp)

@@ -6,7 +6,7 @@ final class TargetProcess {
   let isChild: Bool
   private var child = shim_child()
   private let pidDescriptor: Int32
-  /// The wait status of a child that ended.
+  /// The wait status of a child that ended and was reaped.
   private(set) var waitStatus: Int32?
   private(set) var hasEnded = false
   /// The process and its descendants as far as they were seen.
@@ -68,18 +68,17 @@ final class TargetProcess {
       "cannot run \(name): \(System.text(of: error))", exitStatus: RecorderError.notExecutableStatus)
   }
 
-  /// Looks whether it has ended.
+  /// Looks whether it has ended. A child is left unreaped, so that its main thread can still be named.
   func poll() {
     if hasEnded { return }
-    if isChild {
-      var status: Int32 = 0
-      if shim_wait(pid, false, &status) == 1 {
-        waitStatus = status
-        hasEnded = true
-      }
-    } else {
-      hasEnded = shim_pidfd_ended(pidDescriptor)
-    }
+    hasEnded = isChild ? shim_child_ended(pid) : shim_pidfd_ended(pidDescriptor)
+  }
+
+  /// Reaps a child that has ended: its name is gone, its status is here.
+  func reap() {
+    guard isChild, hasEnded, waitStatus == nil else { return }
+    var status: Int32 = 0
+    if shim_wait(pid, false, &status) == 1 { waitStatus = status }
   }
 
   /// Waits for a child to end; returns early on a signal.
