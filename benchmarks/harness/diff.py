@@ -29,8 +29,8 @@ MODEL, TOKENS, LIMIT = "dense-q8_0", 300, 5
 XLLAMACPP = Workload(MODEL, 1, tokens=TOKENS).command()
 
 
-def own_build(name: str) -> list:
-    return [ROOT / f".targets/builds/{name}/bin/run-llama", commands.MODELS / f"{MODEL}.gguf", "Once upon a time",
+def own_build(name: str, model: str = MODEL) -> list:
+    return [ROOT / f".targets/builds/{name}/bin/run-llama", commands.MODELS / f"{model}.gguf", "Once upon a time",
             str(TOKENS), "1"]  # fmt: skip
 
 
@@ -104,6 +104,8 @@ def cases(folder: pathlib.Path) -> list[Case]:
         Case("xllamacpp's build, own build with OpenMP", Side(), Side(own_build("shared-openmp")), difference="build"),
         Case("own builds: OpenMP, static without it", Side(own_build("shared-openmp")), Side(own_build("static")),
              difference="build"),
+        Case("own builds, dense-q4_0: with repacked weights, without", Side(own_build("shared-openmp", "dense-q4_0")),
+             Side(own_build("no-repack", "dense-q4_0")), "MUL_MAT", "build"),
     ]  # fmt: skip
 
 
