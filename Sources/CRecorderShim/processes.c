@@ -77,12 +77,12 @@ int shim_release(struct shim_child *child) {
   return error;
 }
 
-int shim_wait(int pid, bool block, int *status) {
+int shim_wait(int pid, int *status) {
   int got;
 
   do
-    got = waitpid(pid, status, block ? 0 : WNOHANG);
-  while (block && got < 0 && errno == EINTR && !shim_signals_caught());
+    got = waitpid(pid, status, 0);
+  while (got < 0 && errno == EINTR && !shim_signals_caught());
   return got == pid;
 }
 

@@ -99,8 +99,8 @@ int shim_prepare(char *const argv[], bool output_to_stderr, struct shim_child *c
 int shim_release(struct shim_child *child);
 /* Whether it ended. It is not reaped: until it is, /proc tells its name. */
 bool shim_child_ended(int pid);
-/* 1 and the wait status when it ended, which reaps it; 0 when it runs. */
-int shim_wait(int pid, bool block, int *status);
+/* Waits until it ends and reaps it: 1 and the wait status; 0 when a signal came first. */
+int shim_wait(int pid, int *status);
 int shim_kill(int pid, int signal);
 int shim_pidfd(int pid);
 bool shim_pidfd_ended(int fd);

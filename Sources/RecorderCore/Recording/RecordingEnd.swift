@@ -15,8 +15,10 @@ extension Recording {
     watchdog = -1
     while drain.drain() > 0 {}
     journal.recordNewThreads()
-    target.reap()
-    if target.hasEnded { journal.recordExit(of: target) }
+    if target.hasEnded {
+      target.wait()
+      journal.recordExit(of: target)
+    }
     journal.recordSites(
       probes.attached.map { $0.site.role }, silent: silentRoles, givenUp: probes.givenUp)
     journal.recordState()

@@ -74,18 +74,11 @@ final class TargetProcess {
     hasEnded = isChild ? shim_child_ended(pid) : shim_pidfd_ended(pidDescriptor)
   }
 
-  /// Reaps a child that has ended: its name is gone, its status is here.
-  func reap() {
-    guard isChild, hasEnded, waitStatus == nil else { return }
-    var status: Int32 = 0
-    if shim_wait(pid, false, &status) == 1 { waitStatus = status }
-  }
-
-  /// Waits for a child to end; returns early on a signal.
+  /// Waits for a child to end and reaps it: its name is gone then, its status is here. Returns early on a signal.
   func wait() {
-    guard isChild, !hasEnded else { return }
+    guard isChild, waitStatus == nil else { return }
     var status: Int32 = 0
-    if shim_wait(pid, true, &status) == 1 {
+    if shim_wait(pid, &status) == 1 {
       waitStatus = status
       hasEnded = true
     }
